@@ -1,0 +1,62 @@
+"""Every limit of the product, each with its reason. Nothing here is secret or per installation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# A manifest of 2,000 activities with full sequencing takes about 4 MiB; more is an attack or a mistake.
+MAX_MANIFEST_BYTES = 16 * MIB
+
+# Video-heavy courses reach 3 GiB; the upload is streamed to disk, so memory does not set this limit.
+MAX_UPLOAD_BYTES = 4 * GIB
+
+# What unpacking may write: protects the disk from a zip bomb.
+MAX_UNPACKED_BYTES = 8 * GIB
+
+# The largest real packages seen hold some 30,000 files (tiled images).
+MAX_PACKAGE_FILES = 100_000
+
+# Text deflates to 1:20 at best in real courses; a run of zeros reaches 1:1032. Small files are exempt.
+MAX_COMPRESSION_RATIO = 200
+COMPRESSION_RATIO_FROM_BYTES = 1 * MIB
+
+# Windows and most file systems end at 255 bytes a name; 1,024 a path is what S3 takes as a key.
+MAX_PATH_BYTES = 1_024
+
+# Courses save up to 80,000 characters of suspend data where the standard allows 4,096 or 64,000.
+MAX_VALUE_CHARS = 1 * MIB
+
+# One commit: a full resend of a SCO with 250 interactions and 1 MiB of suspend data stays below.
+MAX_COMMIT_BYTES = 4 * MIB
+MAX_COMMIT_ELEMENTS = 20_000
+
+# JSON bodies of the REST interface are small; packages go as multipart.
+MAX_JSON_BYTES = 1 * MIB
+
+# How long a launch link may lie unopened; opening it gives the page a session of its own.
+LAUNCH_LINK_LIFETIME = timedelta(minutes=15)
+
+# A session token is renewed while the learner works; this is how long a laptop may sleep in between.
+PLAYER_TOKEN_LIFETIME = timedelta(hours=12)
+PLAYER_TOKEN_RENEW_AFTER = timedelta(minutes=30)
+
+# The page reports every 30 s that it is open; longer gaps are not counted as learning time.
+HEARTBEAT_SECONDS = 30
+MAX_MEASURED_GAP_SECONDS = 90
+
+# Links for signing in are used at once or never.
+SIGN_IN_LINK_LIFETIME = timedelta(hours=24)
+WEB_SESSION_LIFETIME = timedelta(days=14)
+
+# argon2 takes 64 MiB and most of a core: two at once leave room for tracking.
+MAX_PARALLEL_PASSWORD_CHECKS = 2
+
+# The last requests an author looks at; older traces are dropped.
+TRACES_KEPT_PER_ATTEMPT = 20
+
+PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
