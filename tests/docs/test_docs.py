@@ -1,0 +1,46 @@
+"""The manual says what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _writer():
+    spec = importlib.util.spec_from_file_location("write_docs", ROOT / "tools" / "write_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["write_docs"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["settings.md", "errors.md"])
+def test_page_made_from_the_code_is_current(name):
+    expected = _writer().PAGES[name]()
+    assert (ROOT / "docs" / name).read_text("utf-8") == expected, "run .venv/bin/python tools/write_docs.py"
+
+
+def test_every_error_has_a_code_of_its_own():
+    codes = [e.code for e in _writer().error_classes()]
+    assert sorted(set(codes)) == sorted(codes)
+
+
+def test_architecture_names_every_folder():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    folders = {p.name for p in (ROOT / "src" / "courseyard").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert {f for f in folders if f"`{f}/`" not in text} == set()
+
+
+def test_links_between_pages_lead_somewhere():
+    missing = []
+    for page in [ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            if not (page.parent / target).exists():
+                missing.append(f"{page.name}: {target}")
+    assert missing == []
