@@ -46,12 +46,67 @@ class NotFoundError(RequestError):
     hint = "Check the address or the identifier; it may have been deleted."
 
 
+class InvalidInputError(RequestError):
+    """Some of the input is not valid."""
+
+    code = "invalid-input"
+    status = 422
+    hint = "Correct what 'errors' names and send the request again."
+
+
+class MalformedBodyError(RequestError):
+    """The body of the request cannot be read."""
+
+    code = "malformed-body"
+    hint = "Send JSON (or multipart for files), with the matching Content-Type."
+
+
+class MethodNotAllowedError(RequestError):
+    """This address does not know that method."""
+
+    code = "method-not-allowed"
+    status = 405
+    hint = "The Allow header names the methods that it knows."
+
+
+class TooLargeError(RequestError):
+    """The request is larger than the server accepts."""
+
+    code = "too-large"
+    status = 413
+    hint = "Send less, or split it."
+
+
+class UnknownHostError(NotFoundError):
+    """This server does not know itself under that name."""
+
+    code = "unknown-host"
+    hint = (
+        "Set COURSEYARD_APP_URL and COURSEYARD_CONTENT_URL to the two addresses that people use; "
+        "a proxy in front must pass the Host header on."
+    )
+
+
 class NotSignedInError(RequestError):
     """Sign in first."""
 
     code = "not-signed-in"
     status = 401
     hint = "Sign in, or send a valid key or token in the Authorization header."
+
+
+class BadCredentialsError(NotSignedInError):
+    """E-mail and password do not fit."""
+
+    code = "bad-credentials"
+    hint = "Check both, or ask an administrator for a sign-in link."
+
+
+class LinkSpentError(NotSignedInError):
+    """This sign-in link is used, too old, or not complete."""
+
+    code = "link-spent"
+    hint = "A sign-in link works once; ask an administrator for a new one."
 
 
 class ForbiddenError(RequestError):
@@ -62,12 +117,45 @@ class ForbiddenError(RequestError):
     hint = "Ask an administrator for the role that this needs."
 
 
+class CrossSiteError(ForbiddenError):
+    """The request did not come from a page of this app."""
+
+    code = "cross-site"
+    hint = "Open the app and do it there; a program sends an Authorization header instead of a cookie."
+
+
+class TooManyTriesError(RequestError):
+    """Too many tries to sign in."""
+
+    code = "too-many-tries"
+    status = 429
+    hint = "Wait a quarter of an hour, or ask an administrator for a sign-in link."
+
+
+class WeakPasswordError(RequestError):
+    """The password is too short or too long."""
+
+    code = "weak-password"
+    status = 422
+    hint = "Choose one of 10 to 200 characters; several words are good."
+
+
 class ConflictError(RequestError):
     """This contradicts what stands in the database."""
 
     code = "conflict"
     status = 409
     hint = "Load the current state and try again."
+
+
+class UnknownLearnerError(ConflictError):
+    """Nobody is known by this e-mail address or identifier, and an account cannot be made from here."""
+
+    code = "unknown-learner"
+    hint = (
+        "Invite the person in Supabase first, or set COURSEYARD_SUPABASE_URL and "
+        "COURSEYARD_SUPABASE_SERVICE_ROLE_KEY so that Courseyard may do it."
+    )
 
 
 class StaleEpochError(ConflictError):

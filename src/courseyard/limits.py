@@ -52,6 +52,25 @@ MAX_MEASURED_GAP_SECONDS = 90
 SIGN_IN_LINK_LIFETIME = timedelta(hours=24)
 WEB_SESSION_LIFETIME = timedelta(days=14)
 
+# A token for scripts of a person; the service key is for servers.
+ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
+
+# Clocks of two servers differ by some seconds.
+TOKEN_LEEWAY_SECONDS = 30
+
+# NIST SP 800-63B: length beats rules. The upper end keeps a request from feeding megabytes to argon2.
+MIN_PASSWORD_CHARS = 10
+MAX_PASSWORD_CHARS = 200
+
+# A person mistypes a few times; a guessing program is slowed to about 1,000 tries a day per account.
+SIGN_IN_WINDOW = timedelta(minutes=15)
+MAX_SIGN_IN_FAILURES = 10
+MAX_SIGN_IN_FAILURES_PER_ADDRESS = 100
+
+# The JWKS of a Supabase project changes when its keys are rotated; an unknown key asks again, but not more often.
+JWKS_LIFETIME = timedelta(minutes=10)
+JWKS_MIN_INTERVAL = timedelta(seconds=30)
+
 # argon2 takes 64 MiB and most of a core: two at once leave room for tracking.
 MAX_PARALLEL_PASSWORD_CHECKS = 2
 
