@@ -18,7 +18,7 @@ _FILE = "secret.key"
 
 
 def read_secret(data: Path, configured: str | None) -> str:
-    """The secret of this installation: the configured one, else a file in the data directory, made when absent.
+    """The secret of this installation: the configured one, else a file in the data directory.
 
     Raises:
         SetupError: the configured one is too short to be safe, or the file cannot be read or written.

@@ -67,7 +67,7 @@ SIGN_IN_WINDOW = timedelta(minutes=15)
 MAX_SIGN_IN_FAILURES = 10
 MAX_SIGN_IN_FAILURES_PER_ADDRESS = 100
 
-# The JWKS of a Supabase project changes when its keys are rotated; an unknown key asks again, but not more often.
+# The JWKS of a Supabase project changes when its keys are rotated: an unknown key asks again.
 JWKS_LIFETIME = timedelta(minutes=10)
 JWKS_MIN_INTERVAL = timedelta(seconds=30)
 

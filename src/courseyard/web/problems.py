@@ -1,0 +1,97 @@
+"""Errors as RFC 9457 problem documents: one shape for everything that goes wrong on an HTTP interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from courseyard.errors import (
+    CourseyardError,
+    ForbiddenError,
+    MalformedBodyError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+)
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+_BY_STATUS: dict[int, type[CourseyardError]] = {
+    400: MalformedBodyError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+}
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem_body(error: CourseyardError) -> dict[str, Any]:
+    """The document: RFC 9457's members, our stable code, what to do, and the error's own facts."""
+    return {
+        "type": f"urn:courseyard:error:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "hint": error.advice,
+        **error.extra,
+    }
+
+
+def problem(error: CourseyardError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
+    """The response for an error of the catalogue."""
+    more = {"Cache-Control": "no-store", **(headers or {})}
+    if error.status == 401:
+        more["WWW-Authenticate"] = 'Bearer realm="courseyard"'
+    return ProblemResponse(problem_body(error), error.status, headers=more)
+
+
+def from_http(error: HTTPException) -> CourseyardError:
+    """The catalogue's error for one that the framework raised."""
+    kind = _BY_STATUS.get(error.status_code)
+    if kind is not None:
+        return kind()
+    return CourseyardError() if error.status_code >= 500 else RequestError(error.detail)
+
+
+def allow_header(error: HTTPException) -> dict[str, str]:
+    """The headers of a framework error that must survive: ``Allow`` of a 405."""
+    return {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+
+
+def invalid_fields(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Validation errors as ``{field, message}``: where, and what is wrong there; never the value itself."""
+    return [{"field": ".".join(str(part) for part in e["loc"]), "message": str(e["msg"])} for e in errors]
+
+
+async def on_courseyard_error(_request: Request, error: Exception) -> Response:
+    """Exception handler for the catalogue."""
+    if not isinstance(error, CourseyardError):
+        raise error
+    if error.status >= 500:
+        log.error("request failed", code=error.code, detail=error.detail)
+    return problem(error)
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """Exception handler for what the framework raises: unknown address, wrong method, unreadable body."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem(from_http(error), allow_header(error))
+
+
+async def on_unexpected_error(_request: Request, error: Exception) -> Response:
+    """Exception handler for faults of ours: logged in full, told without any detail."""
+    log.error("unexpected error", exc_info=error)
+    return problem(CourseyardError())
