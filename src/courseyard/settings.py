@@ -58,10 +58,17 @@ class Settings:
     )
     postgres_user: str | None = field(
         default=None,
-        metadata={"doc": "Operating system user of the embedded server when started as root (default nobody)."},
+        metadata={"doc": "System user of the embedded server when started as root (default nobody)."},
     )
     prepared_statements: bool = field(
-        default=False, metadata={"doc": "Use server-side prepared statements; not behind a transaction pooler."}
+        default=False,
+        metadata={"doc": "Use server-side prepared statements; not behind a transaction pooler."},
+    )
+    trusted_proxies: str | None = field(
+        default=None,
+        metadata={
+            "doc": "Addresses of proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."
+        },
     )
     log_format: str = field(default="console", metadata={"doc": "console or json."})
 
@@ -86,12 +93,17 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]  # checked field by field above
 
 
+_WORDS = {word: True for word in ("1", "true", "yes", "on")} | {
+    word: False for word in ("0", "false", "no", "off")
+}
+
+
 def _convert(name: str, kind: str, raw: str) -> object:
     if kind.startswith("Path"):
         return Path(raw)
     if kind == "bool":
-        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-        if raw.lower() not in words:
-            raise SetupError(f"{variable(name)} is neither true nor false.", hint=f"Set {variable(name)}=true or false.")
-        return words[raw.lower()]
+        if raw.lower() not in _WORDS:
+            hint = f"Set {variable(name)}=true or false."
+            raise SetupError(f"{variable(name)} is neither true nor false.", hint=hint)
+        return _WORDS[raw.lower()]
     return raw
