@@ -101,6 +101,14 @@ create table if not exists courseyard.sessions (
 );
 create index if not exists sessions_profile_idx on courseyard.sessions (profile_id);
 
+-- Tries to sign in, counted per account and address, and per address alone. bucket is a hash of those.
+create table if not exists courseyard.sign_in_tries (
+  bucket text not null,
+  tries integer not null default 0,
+  first_at timestamptz not null default now(),
+  constraint sign_in_tries_pkey primary key (bucket)
+);
+
 -- One run through a package version. kind: 'normal' counts; the others are throw-away copies for
 -- browse, review and an author's preview, and never reach public tables.
 create table if not exists courseyard.attempts (

@@ -1,0 +1,68 @@
+"""The app origin: pages for people, REST for programs, static files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from courseyard.errors import CourseyardError
+from courseyard.web.api.app import create_api
+from courseyard.web.context import Services
+from courseyard.web.pages import rendering
+from courseyard.web.pages import routes as page_routes
+from courseyard.web.problems import problem
+from courseyard.web.security import RequestGuard, SecurityHeaders
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+def create_app(services: Services, lifespan: Lifespan) -> Starlette:
+    """The application of the app origin."""
+    origin = services.origins.app
+    app = Starlette(
+        routes=[
+            Mount("/api", create_api(services)),
+            Mount("/static", _Static(directory=rendering.STATIC)),
+            *page_routes.all_routes(),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders, origins=services.origins),
+            Middleware(RequestGuard, origin=origin, refuse=_refuse),
+        ],
+        exception_handlers={
+            CourseyardError: rendering.on_courseyard_error,
+            HTTPException: rendering.on_http_error,
+            Exception: rendering.on_unexpected_error,
+        },
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app
+
+
+async def _refuse(connection: HTTPConnection, error: CourseyardError) -> Response:
+    if connection.url.path.startswith("/api/"):
+        return problem(error)
+    return rendering.page(Request(connection.scope), "error.html", error.status, error=error)
+
+
+class _Static(StaticFiles):
+    """Files that never change under their address, because a digest is part of it."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        versioned = response.status_code == 200 and b"v=" in scope.get("query_string", b"")
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if versioned else "public, max-age=300"
+        )
+        return response

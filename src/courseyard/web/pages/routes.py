@@ -1,0 +1,12 @@
+"""All pages of the app."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from courseyard.web.pages import sign_in
+
+
+def all_routes() -> list[BaseRoute]:
+    """The routes of all pages."""
+    return [*sign_in.routes]

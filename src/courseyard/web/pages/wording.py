@@ -1,0 +1,58 @@
+"""How values are worded for people: times, durations, sizes, states."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from markupsafe import Markup
+
+# What a page says after a form led to it. A fixed list: nobody can put words on a page by a link.
+DONE = {
+    "uploaded": "The package is imported. Look below at what was found in it.",
+    "version": "The new version is imported. Attempts that are running stay on the old one.",
+    "saved": "Saved.",
+    "deleted": "The package and everything recorded for it is deleted.",
+    "enrolled": "Enrolled.",
+    "password": "The new password is set. Other devices are signed out.",
+    "role": "The role is changed.",
+    "signed-out": "You are signed out.",
+}
+
+
+def time_element(when: datetime | None) -> Markup:
+    """A moment in UTC that the browser shows in the viewer's own time zone; a dash for none."""
+    if when is None:
+        return Markup('<span class="dim">–</span>')
+    return Markup('<time datetime="{}">{}</time>').format(
+        when.isoformat(), when.strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+
+def duration(seconds: float | Decimal | None) -> str:
+    """A stretch of time in its two largest units."""
+    whole = int(seconds or 0)
+    if whole <= 0:
+        return "–"
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {left} s" if minutes else f"{left} s"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that gives a short number."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 10 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def number(value: float | Decimal | None) -> str:
+    """A number without needless zeros; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,77 @@
+// The upload with a progress bar: bytes on their way first, then what the server does with them.
+
+export function enhance(form) {
+  const bar = form.querySelector("progress");
+  const say = form.querySelector("[role=status]");
+  const wrong = form.querySelector("[role=alert]");
+  const button = form.querySelector("button");
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const file = form.querySelector("input[type=file]").files[0];
+    if (!file) return;
+    wrong.hidden = true;
+    bar.hidden = false;
+    button.disabled = true;
+    const request = new XMLHttpRequest();
+    request.upload.addEventListener("progress", (step) => {
+      if (!step.lengthComputable) return;
+      bar.max = step.total;
+      bar.value = step.loaded;
+      say.textContent = `${Math.round((100 * step.loaded) / step.total)} % of ${megabytes(step.total)} sent`;
+    });
+    request.upload.addEventListener("load", () => {
+      bar.removeAttribute("value");
+      say.textContent = "Sent. Reading the package …";
+    });
+    request.addEventListener("load", () => finish(request));
+    request.addEventListener("error", () => refuse({ detail: "The connection broke off.", hint: "Try again." }));
+    request.open("POST", form.dataset.upload);
+    request.setRequestHeader("Accept", "application/json");
+    const body = new FormData();
+    body.append("file", file);
+    request.send(body);
+  });
+
+  function finish(request) {
+    let answer = {};
+    try {
+      answer = JSON.parse(request.responseText);
+    } catch {
+      answer = { detail: `The server answered with status ${request.status}.`, hint: "Try again." };
+    }
+    if (request.status === 201) {
+      say.textContent = "Done.";
+      window.location.assign(`/packages/${answer.id}?done=uploaded`);
+    } else {
+      refuse(answer);
+    }
+  }
+
+  function refuse(problem) {
+    bar.hidden = true;
+    button.disabled = false;
+    say.textContent = "";
+    wrong.replaceChildren(line("p", [problem.detail ?? problem.title, problem.hint].filter(Boolean).join(" ")));
+    if (problem.findings?.length) {
+      const list = document.createElement("ul");
+      for (const finding of problem.findings) {
+        const place = [finding.file, finding.line].filter(Boolean).join(", line ");
+        list.append(line("li", [place && `${place}:`, finding.message, finding.hint].filter(Boolean).join(" ")));
+      }
+      wrong.append(list);
+    }
+    wrong.hidden = false;
+    wrong.focus();
+  }
+}
+
+function line(tag, text) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  return element;
+}
+
+function megabytes(bytes) {
+  return `${(bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0)} MB`;
+}
