@@ -29,7 +29,7 @@ _GRACE_SECONDS = 5
 def listen(host: str | None, port: int) -> list[socket.socket]:
     """Bind the port before anything slow is started, so that "port in use" is said at once.
 
-    Without a host, both loopback addresses: browsers take either for ``localhost``. Port 0 takes any free one.
+    Without a host, both loopback addresses: browsers take either for ``localhost``. Port 0: any free one.
 
     Raises:
         SetupError: the port is in use, not allowed, or the host is unknown.
@@ -77,7 +77,7 @@ def _cannot_listen(address: str, port: int, error: OSError) -> SetupError:
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM: stop the server if it runs, break off a start that is under way, else be patient."""
+    """Ctrl-C and SIGTERM: stop the server if it runs, break off a start under way, else be patient."""
 
     def __init__(self) -> None:
         """Take the signals over; call from the main thread."""

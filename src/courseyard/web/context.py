@@ -41,7 +41,7 @@ def session_token(connection: HTTPConnection) -> str:
 
 
 async def find_caller(connection: HTTPConnection) -> Caller | None:
-    """Who is calling: by the Authorization header if there is one, else by the session cookie; looked up once.
+    """Who is calling: by the Authorization header if there is one, else by the session cookie.
 
     Raises:
         NotSignedInError: there is an Authorization header, and it is not good.

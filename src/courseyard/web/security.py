@@ -119,9 +119,9 @@ def is_forged(method: str, headers: Mapping[str, str], origin: str) -> bool:
     """Whether another site may have made the browser send this.
 
     Only a changing request is in question, and none with a bearer token: no other site can make a browser
-    send one. Browsers say where a request comes from in ``Sec-Fetch-Site``, older ones in ``Origin``; one that
-    brings cookies and says neither is no page of ours. ``same-site`` is refused as well: the content origin may
-    be a sibling host.
+    send one. Browsers say where a request comes from in ``Sec-Fetch-Site``, older ones in ``Origin``; one
+    that brings cookies and says neither is no page of ours. ``same-site`` is refused as well: the content
+    origin may be a sibling host.
     """
     if method in SAFE_METHODS or headers.get("authorization", "").lower().startswith("bearer "):
         return False

@@ -21,7 +21,8 @@ from courseyard.web.problems import (
 )
 
 DESCRIPTION = """
-Send `Authorization: Bearer …` with the service key, a local access token (`POST /api/token`) or a Supabase access token.
+Send `Authorization: Bearer …` with the service key, a local access token (`POST /api/token`) or a Supabase
+access token.
 Errors are problem documents (RFC 9457) with a stable `code` and a `hint`.
 """
 

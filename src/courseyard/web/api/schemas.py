@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,7 +37,7 @@ class TokenAnswer(Answer):
     """A short-lived access token."""
 
     access_token: str
-    token_type: str = "bearer"
+    token_type: Literal["bearer"] = Field(default="bearer", description="How to send it.")
     expires_in: int = Field(description="Seconds until it stops working.")
 
 
