@@ -15,13 +15,6 @@ import uvicorn
 
 from courseyard.errors import SetupError
 
-try:
-    from uvloop import new_event_loop
-except ImportError:  # Windows has none
-    from asyncio import new_event_loop
-
-__all__ = ["Server", "StopSignals", "listen", "new_event_loop"]
-
 # How long a request that is under way may still take after the stop signal.
 _GRACE_SECONDS = 5
 

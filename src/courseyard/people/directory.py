@@ -98,7 +98,7 @@ class Directory:
             "people.learner",
             external_id=learner.external_id,
             email=learner.email,
-            name=learner.name,
+            full_name=learner.name,
             make=make,
             profile_id=profile_id,
         )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,10 +19,8 @@ from courseyard.web.pages import routes as page_routes
 from courseyard.web.problems import problem
 from courseyard.web.security import RequestGuard, SecurityHeaders
 
-Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
-
-def create_app(services: Services, lifespan: Lifespan) -> Starlette:
+def create_app(services: Services) -> Starlette:
     """The application of the app origin."""
     origin = services.origins.app
     app = Starlette(
@@ -44,7 +38,6 @@ def create_app(services: Services, lifespan: Lifespan) -> Starlette:
             HTTPException: rendering.on_http_error,
             Exception: rendering.on_unexpected_error,
         },
-        lifespan=lifespan,
     )
     app.state.services = services
     return app

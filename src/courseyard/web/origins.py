@@ -104,17 +104,14 @@ class OriginRouter:
     """The outermost application: health for everybody, else the application of the origin that was asked."""
 
     def __init__(self, origins: Origins, app: ASGIApp, content: ASGIApp, ready: ReadyCheck) -> None:
-        """``app`` also gets the lifespan events; ``ready`` raises when the server cannot work."""
+        """``ready`` raises an error of the catalogue when the server cannot work."""
         self._origins = origins
         self._app = app
         self._content = content
         self._ready = ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route one request, connection or lifespan."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
+        """Route one request. Nothing but HTTP is served here."""
         if scope["type"] != "http":
             return
         request = Request(scope)

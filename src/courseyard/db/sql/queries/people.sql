@@ -109,7 +109,7 @@ select exists (
 
 -- name: learner
 select profile_id::text as profile_id, made
-from courseyard.learner_v1(%(external_id)s, %(email)s, %(name)s, %(make)s, %(profile_id)s);
+from courseyard.learner_v1(%(external_id)s, %(email)s, %(full_name)s, %(make)s, %(profile_id)s);
 
 -- name: make_account
 insert into courseyard.accounts (profile_id, email) values (%(profile_id)s, %(email)s)

@@ -1,0 +1,111 @@
+"""The composition root: the only module that knows every adapter, and the entry of the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import typer
+from starlette.types import ASGIApp
+
+from courseyard import __version__
+from courseyard.cli import serve
+from courseyard.db import Database
+from courseyard.errors import CourseyardError
+from courseyard.keys import derive_key, read_secret
+from courseyard.people import (
+    AccessTokens,
+    Accounts,
+    Directory,
+    Identity,
+    Passwords,
+    SupabaseAdmin,
+    SupabaseTokens,
+)
+from courseyard.settings import Settings
+from courseyard.web.app import create_app
+from courseyard.web.context import Services
+from courseyard.web.origins import OriginRouter, Origins
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A composed server."""
+
+    application: ASGIApp
+    services: Services
+
+
+@asynccontextmanager
+async def compose(settings: Settings, database_url: str, origins: Origins) -> AsyncIterator[Site]:
+    """Build everything for one process; closed in reverse at the end."""
+    secret = read_secret(settings.data, settings.secret_key)
+    db = Database(database_url, prepared_statements=settings.prepared_statements)
+    await db.open()
+    try:
+        async with httpx.AsyncClient() as client:
+            services = _services(settings, origins, db, client, secret)
+            yield Site(_application(services), services)
+    finally:
+        await db.close()
+
+
+def _services(
+    settings: Settings, origins: Origins, db: Database, client: httpx.AsyncClient, secret: str
+) -> Services:
+    access_tokens = AccessTokens(derive_key(secret, "access"))
+    supabase = SupabaseTokens(client, settings.supabase_url, settings.supabase_jwt_secret)
+    admin = SupabaseAdmin(client, settings.supabase_url, settings.supabase_service_role_key)
+    return Services(
+        origins=origins,
+        db=db,
+        accounts=Accounts(db, Passwords()),
+        directory=Directory(db, admin),
+        identity=Identity(db, settings.service_key, access_tokens, supabase),
+        access_tokens=access_tokens,
+        upload_folder=settings.data / "uploads",
+    )
+
+
+def _application(services: Services) -> ASGIApp:
+    async def ready() -> None:
+        await services.db.one("web.ready")
+
+    return OriginRouter(services.origins, create_app(services), create_app(services), ready)
+
+
+commands = typer.Typer(
+    name="courseyard",
+    help="Imports, plays and tracks SCORM packages on your own PostgreSQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+serve.register(commands, compose)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"courseyard {__version__}")
+        raise typer.Exit
+
+
+@commands.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Imports, plays and tracks SCORM packages on your own PostgreSQL."""
+
+
+def cli() -> None:
+    """Run the command line. An error is one message with what to do, on stderr, and exit code 1."""
+    try:
+        commands()
+    except CourseyardError as error:
+        typer.echo(f"courseyard: {error.detail}\n{error.advice}", err=True)
+        sys.exit(1)
