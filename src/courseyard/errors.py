@@ -186,3 +186,10 @@ class DatabaseUnreachableError(SetupError):
 
     code = "database-unreachable"
     hint = "Check COURSEYARD_DATABASE_URL and that the server is running; try again in a moment."
+
+
+class MigrationError(SetupError):
+    """A migration cannot be applied."""
+
+    code = "migration"
+    hint = "Run 'courseyard db plan' to see what stands in the way."

@@ -119,7 +119,7 @@ class EmbeddedServer:
         """
         self._prepare_home()
         with self._lock():
-            programs = find_programs(self._wanted_programs)
+            programs = self._programs()
             cluster = self._cluster()
             if not (cluster / "PG_VERSION").exists():
                 self._initialise(programs, cluster)
@@ -134,7 +134,7 @@ class EmbeddedServer:
         if not self._ours:
             return
         with self._lock():
-            programs = find_programs(self._wanted_programs)
+            programs = self._programs()
             self._run(
                 [programs.path("pg_ctl"), "stop", "-D", str(self._cluster()), "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
             )
@@ -157,6 +157,20 @@ class EmbeddedServer:
                 f"The data directory {self._data} cannot be made: {error.strerror}.",
                 hint="Name a writable one with --data or COURSEYARD_DATA.",
             ) from error
+
+    def _programs(self) -> Programs:
+        """PostgreSQL's programs; a copy where the server's user may not walk to them (an environment in a root's home)."""
+        programs = find_programs(self._wanted_programs)
+        if self._owner is None or self._reachable(programs.folder):
+            return programs
+        home = programs.folder.parent
+        copy = _FALLBACK / f"programs-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}-{programs.major}"
+        if not copy.exists():
+            draft = copy.with_name(f"{copy.name}.new")
+            _remove(draft)
+            shutil.copytree(home, draft, symlinks=True)
+            draft.rename(copy)
+        return Programs(copy / programs.folder.name, programs.major)
 
     def _cluster(self) -> Path:
         """Where the cluster lies: in the data directory, or where the pointer file says."""

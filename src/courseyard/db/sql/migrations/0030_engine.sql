@@ -261,3 +261,26 @@ create table if not exists courseyard.sequencing_traces (
   constraint sequencing_traces_attempt_fkey foreign key (attempt_id)
     references courseyard.attempts (id) on delete cascade
 );
+
+-- What trigger_update_scorm_progress has understood of rows that were not written by the engine, one fact per
+-- meaning, so that a late row of older time is told from a newer one. firm: a later value cannot take it back.
+create table if not exists courseyard.tracking_facts (
+  enrollment_id uuid not null,
+  fact text not null,
+  word text,
+  number numeric,
+  firm boolean not null default false,
+  told_at timestamptz not null,
+  constraint tracking_facts_pkey primary key (enrollment_id, fact),
+  constraint tracking_facts_enrollment_fkey foreign key (enrollment_id)
+    references public.scorm_enrollments (id) on delete cascade
+);
+
+-- Partner enrolments that were completed because all their modules were: only these fall back when a module does.
+create table if not exists courseyard.partner_completions (
+  partner_enrollment_id uuid not null,
+  completed_at timestamptz not null default now(),
+  constraint partner_completions_pkey primary key (partner_enrollment_id),
+  constraint partner_completions_enrollment_fkey foreign key (partner_enrollment_id)
+    references public.partner_lms_enrollments (id) on delete cascade
+);
