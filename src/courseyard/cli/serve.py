@@ -87,12 +87,13 @@ def run_server(compose: Compose, settings: Settings, host: str | None, port: int
 def _database(settings: Settings) -> Iterator[str]:
     """The database's address; the embedded server runs, and is up to date, as long as this is open."""
     if settings.database_url is not None:
+        ensure_current(settings.database_url, embedded=False)
         yield settings.database_url
         return
     embedded = EmbeddedServer(settings.data, programs=settings.postgres_bin, user=settings.postgres_user)
     try:
         address = embedded.start()
-        ensure_current(address)
+        ensure_current(address, embedded=True)
         yield address
     finally:
         embedded.stop()
