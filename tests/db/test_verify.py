@@ -1,0 +1,9 @@
+import psycopg
+
+from courseyard.db.verify import verify
+from courseyard.db.server import connect
+
+
+def test_a_migrated_database_verifies(either_db):
+    with connect(either_db) as connection:
+        assert verify(connection) == []
