@@ -149,6 +149,7 @@ create table if not exists courseyard.attempts (
 );
 create unique index if not exists attempts_enrollment_number_key
   on courseyard.attempts (enrollment_id, number) where kind = 'normal';
+create index if not exists attempts_enrollment_idx on courseyard.attempts (enrollment_id);
 create index if not exists attempts_version_idx on courseyard.attempts (version_id);
 create index if not exists attempts_preview_profile_idx on courseyard.attempts (preview_profile_id);
 
