@@ -1,0 +1,281 @@
+"""Reads ``<imsss:sequencing>`` into the course document, as it stands: absent means the schema's default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from courseyard.content.xml import Element, Notes, attribute, boolean, child, children, count, local, number, objective_id
+
+Document = dict[str, Any]
+
+_CONTROL_MODE = {
+    "choice": "choice",
+    "choiceExit": "choice_exit",
+    "flow": "flow",
+    "forwardOnly": "forward_only",
+    "useCurrentAttemptObjectiveInfo": "use_current_attempt_objective_info",
+    "useCurrentAttemptProgressInfo": "use_current_attempt_progress_info",
+}
+_CONSTRAINED = {"preventActivation": "prevent_activation", "constrainChoice": "constrain_choice"}
+_DELIVERY = {
+    "tracked": "tracked",
+    "completionSetByContent": "completion_set_by_content",
+    "objectiveSetByContent": "objective_set_by_content",
+}
+_CONSIDERATIONS = {
+    "requiredForSatisfied": "required_for_satisfied",
+    "requiredForNotSatisfied": "required_for_not_satisfied",
+    "requiredForCompleted": "required_for_completed",
+    "requiredForIncomplete": "required_for_incomplete",
+}
+_DURATIONS = {
+    "attemptAbsoluteDurationLimit": "attempt_absolute_duration",
+    "attemptExperiencedDurationLimit": "attempt_experienced_duration",
+    "activityAbsoluteDurationLimit": "activity_absolute_duration",
+    "activityExperiencedDurationLimit": "activity_experienced_duration",
+    "beginTimeLimit": "begin_time",
+    "endTimeLimit": "end_time",
+}
+_MAPS = {
+    "readSatisfiedStatus": "read_satisfied",
+    "readNormalizedMeasure": "read_measure",
+    "writeSatisfiedStatus": "write_satisfied",
+    "writeNormalizedMeasure": "write_measure",
+}
+_ADL_MAPS = {
+    "readRawScore": "read_raw",
+    "readMinScore": "read_min",
+    "readMaxScore": "read_max",
+    "readCompletionStatus": "read_completion",
+    "readProgressMeasure": "read_progress",
+    "writeRawScore": "write_raw",
+    "writeMinScore": "write_min",
+    "writeMaxScore": "write_max",
+    "writeCompletionStatus": "write_completion",
+    "writeProgressMeasure": "write_progress",
+}
+
+
+def read_collection(manifest: Element, notes: Notes) -> dict[str, Element]:
+    """The shared ``<sequencing>`` entries by ID."""
+    found: dict[str, Element] = {}
+    for collection in children(manifest, "sequencingCollection"):
+        for entry in children(collection, "sequencing"):
+            identifier = attribute(entry, "ID")
+            if identifier:
+                found.setdefault(identifier, entry)
+    return found
+
+
+def read_sequencing(item: Element, collection: dict[str, Element], notes: Notes) -> Document | None:
+    """The sequencing of an item: each element of its own, else of the collection entry that it names."""
+    own = child(item, "sequencing")
+    if own is None:
+        return None
+    reference = attribute(own, "IDRef")
+    parts: dict[str, Element] = {}
+    if reference is not None:
+        if reference in collection:
+            parts = _parts(collection[reference])
+        else:
+            notes.add("unknown-sequencing", f"It is {reference}.", own)
+    parts |= _parts(own)
+    return {key: value for key, value in _read(parts, notes).items() if value}
+
+
+def _parts(sequencing: Element) -> dict[str, Element]:
+    """The elements of a sequencing by what they are; the ADL objectives stand beside the IMS ones."""
+    found: dict[str, Element] = {}
+    for part in sequencing:
+        name = local(part)
+        if name == "objectives" and "adlseq" in (part.tag or ""):
+            name = "adl_objectives"
+        if name:
+            found.setdefault(name, part)
+    return found
+
+
+def _read(parts: dict[str, Element], notes: Notes) -> Document:
+    readers: dict[str, Callable[[Element, Notes], Document]] = {
+        "controlMode": lambda e, n: _flags(e, _CONTROL_MODE, n),
+        "constrainedChoiceConsiderations": lambda e, n: _flags(e, _CONSTRAINED, n),
+        "sequencingRules": _rules,
+        "limitConditions": _limits,
+        "rollupRules": _rollup,
+        "rollupConsiderations": _considerations,
+        "randomizationControls": _randomization,
+        "deliveryControls": lambda e, n: _flags(e, _DELIVERY, n),
+    }
+    keys = {
+        "controlMode": "control_mode",
+        "constrainedChoiceConsiderations": "constrained_choice",
+        "sequencingRules": "rules",
+        "limitConditions": "limits",
+        "rollupRules": "rollup",
+        "rollupConsiderations": "rollup_considerations",
+        "randomizationControls": "randomization",
+        "deliveryControls": "delivery",
+    }
+    found = {keys[name]: readers[name](part, notes) for name, part in parts.items() if name in keys}
+    if "objectives" in parts or "adl_objectives" in parts:
+        found["objectives"] = _objectives(parts.get("objectives"), parts.get("adl_objectives"), notes)
+    if "auxiliaryResources" in parts:
+        notes.add("auxiliary-resources", at=parts["auxiliaryResources"])
+    return found
+
+
+def _flags(element: Element, names: dict[str, str], notes: Notes) -> Document:
+    values = {key: boolean(element, name, notes) for name, key in names.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _rules(element: Element, notes: Notes) -> Document:
+    kinds = {"preConditionRule": "pre", "exitConditionRule": "exit", "postConditionRule": "post"}
+    found: Document = {}
+    for rule in element:
+        kind = kinds.get(local(rule))
+        if kind is None:
+            continue
+        action = child(rule, "ruleAction")
+        conditions = child(rule, "ruleConditions")
+        if action is None or conditions is None:
+            continue
+        made: Document = {
+            "conditions": [_condition(c, notes) for c in children(conditions, "ruleCondition")],
+            "action": attribute(action, "action") or "",
+        }
+        combination = attribute(conditions, "conditionCombination")
+        if combination:
+            made["combination"] = combination
+        found.setdefault(kind, []).append(made)
+    return found
+
+
+def _condition(element: Element, notes: Notes) -> Document:
+    made: Document = {"condition": attribute(element, "condition") or ""}
+    if attribute(element, "operator") == "not":
+        made["not"] = True
+    objective = objective_id(attribute(element, "referencedObjective"))
+    if objective:
+        made["objective"] = objective
+    measure = number(attribute(element, "measureThreshold"), "measureThreshold", element, notes)
+    if measure is not None:
+        made["measure"] = measure
+    return made
+
+
+def _limits(element: Element, notes: Notes) -> Document:
+    made: Document = {}
+    attempts = count(attribute(element, "attemptLimit"), "attemptLimit", element, notes)
+    if attempts is not None:
+        made["attempt_limit"] = attempts
+    for name, key in _DURATIONS.items():
+        value = attribute(element, name)
+        if value:
+            made[key] = value
+    return made
+
+
+def _rollup(element: Element, notes: Notes) -> Document:
+    made: Document = _flags(
+        element,
+        {"rollupObjectiveSatisfied": "objective_satisfied", "rollupProgressCompletion": "progress_completion"},
+        notes,
+    )
+    weight = number(attribute(element, "objectiveMeasureWeight"), "objectiveMeasureWeight", element, notes)
+    if weight is not None:
+        made["objective_measure_weight"] = weight
+    rules = [_rollup_rule(rule, notes) for rule in children(element, "rollupRule")]
+    if rules:
+        made["rules"] = rules
+    return made
+
+
+def _rollup_rule(rule: Element, notes: Notes) -> Document:
+    action, conditions = child(rule, "rollupAction"), child(rule, "rollupConditions")
+    made: Document = {
+        "conditions": [
+            {"condition": attribute(c, "condition") or "", **({"not": True} if attribute(c, "operator") == "not" else {})}
+            for c in (children(conditions, "rollupCondition") if conditions is not None else ())
+        ],
+        "action": (attribute(action, "action") if action is not None else None) or "",
+    }
+    values = {
+        "child_activity_set": attribute(rule, "childActivitySet"),
+        "minimum_count": count(attribute(rule, "minimumCount"), "minimumCount", rule, notes),
+        "minimum_percent": number(attribute(rule, "minimumPercent"), "minimumPercent", rule, notes),
+        "combination": attribute(conditions, "conditionCombination") if conditions is not None else None,
+    }
+    return made | {key: value for key, value in values.items() if value is not None}
+
+
+def _considerations(element: Element, notes: Notes) -> Document:
+    values = {key: attribute(element, name) for name, key in _CONSIDERATIONS.items()}
+    made: Document = {key: value for key, value in values.items() if value}
+    return made | _flags(element, {"measureSatisfactionIfActive": "measure_satisfaction_if_active"}, notes)
+
+
+def _randomization(element: Element, notes: Notes) -> Document:
+    values: Document = {
+        "randomization_timing": attribute(element, "randomizationTiming"),
+        "selection_timing": attribute(element, "selectionTiming"),
+        "select_count": count(attribute(element, "selectCount"), "selectCount", element, notes),
+        "reorder_children": boolean(element, "reorderChildren", notes),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _objectives(ims: Element | None, adl: Element | None, notes: Notes) -> Document:
+    made: Document = {}
+    others: list[Document] = []
+    for element in ims if ims is not None else ():
+        if local(element) == "primaryObjective":
+            made["primary"] = _objective(element, notes)
+        elif local(element) == "objective":
+            others.append(_objective(element, notes))
+    if adl is not None:
+        _add_adl_maps(adl, made, others, notes)
+    if others:
+        made["others"] = others
+    return made
+
+
+def _objective(element: Element, notes: Notes) -> Document:
+    made: Document = _flags(element, {"satisfiedByMeasure": "satisfied_by_measure"}, notes)
+    identifier = objective_id(attribute(element, "objectiveID"))
+    if identifier:
+        made["id"] = identifier
+    minimum = child(element, "minNormalizedMeasure")
+    if minimum is not None:
+        value = number((minimum.text or "").strip() or None, "minNormalizedMeasure", minimum, notes)
+        if value is not None:
+            made["min_normalized_measure"] = value
+    maps = [_map(m, _MAPS, notes) for m in children(element, "mapInfo") if attribute(m, "targetObjectiveID")]
+    if maps:
+        made["maps"] = maps
+    return made
+
+
+def _map(element: Element, names: dict[str, str], notes: Notes) -> Document:
+    return {"target": objective_id(attribute(element, "targetObjectiveID")), **_flags(element, names, notes)}
+
+
+def _add_adl_maps(adl: Element, made: Document, others: list[Document], notes: Notes) -> None:
+    """Fourth Edition maps belong to the objective of the same identifier, in the map of the same target."""
+    for element in children(adl, "objective"):
+        identifier = objective_id(attribute(element, "objectiveID"))
+        primary = made.get("primary")
+        owner = next((o for o in ([primary] if primary else []) + others if o.get("id") == identifier), None)
+        if owner is None:
+            notes.add("bad-value", f"The ADL maps of objective {identifier!r} belong to no objective.", element)
+            continue
+        for info in children(element, "mapInfo"):
+            read = _map(info, _ADL_MAPS, notes)
+            maps = owner.setdefault("maps", [])
+            known = next((m for m in maps if m["target"] == read["target"]), None)
+            if known is None:
+                # No IMS map for this target: the ADL one neither reads nor writes status and measure.
+                known = {"target": read["target"], "read_satisfied": False, "read_measure": False}
+                maps.append(known)
+            known.update(read, adlseq=True)
