@@ -33,75 +33,87 @@ create or replace function courseyard.score_percent(scaled numeric, raw numeric,
 returns numeric
 language sql immutable parallel safe set search_path = '' as $$
   select case
-    when scaled between -1 and 1 then round(greatest(scaled, 0) * 100, 2)
+    when scaled between -1 and 1 then trim_scale(round(greatest(scaled, 0) * 100, 2))
     when coalesce(high, 100) > coalesce(low, 0) and raw between coalesce(low, 0) and coalesce(high, 100) then
-      round((raw - coalesce(low, 0)) * 100 / (coalesce(high, 100) - coalesce(low, 0)), 2)
+      trim_scale(round((raw - coalesce(low, 0)) * 100 / (coalesce(high, 100) - coalesce(low, 0)), 2))
   end
 $$;
 
--- What one reported value says: none, one or more facts. A value that makes no sense says nothing. A firm fact is one
--- that later values cannot take back. The fact under the element's own name is for cmi_data.
-create or replace function courseyard.facts_told(element text, value text)
-returns table (fact text, word text, number numeric, firm boolean)
-language sql immutable parallel safe set search_path = '' rows 2 as $$
-  with report as (
-    select trim(element, E' \t\r\n') as element, lower(trim(value, E' \t\r\n')) as value,
-      courseyard.tracked_number(value) as number
+-- What reported values say: none, one or more facts each, by the place of the report in the two arrays. A value that
+-- makes no sense says nothing. A firm fact is one that later values cannot take back. The fact under the element's
+-- own name is for cmi_data.
+create or replace function courseyard.facts_told(elements text[], reports text[])
+returns table (place bigint, fact text, word text, number numeric, firm boolean)
+language sql immutable parallel safe set search_path = '' rows 1000 as $$
+  with report as materialized (
+    select r.place, trim(r.element, E' \t\r\n') as element, trim(r.value, E' \t\r\n') as value, r.value as verbatim
+      from unnest(elements, reports) with ordinality as r (element, value, place)
+      where r.element is not null and r.value is not null
   ),
-  meaning as (
-    select list.fact, list.word, list.number, list.firm
-      from report as r
-      cross join lateral (values
-        ('cmi.core.lesson_status', 'completed', 'completion', 'completed', null::numeric, true),
-        ('cmi.core.lesson_status', 'completed', 'success', 'unknown', null, false),
-        ('cmi.core.lesson_status', 'passed', 'completion', 'completed', null, true),
-        ('cmi.core.lesson_status', 'passed', 'success', 'passed', null, true),
-        ('cmi.core.lesson_status', 'failed', 'success', 'failed', null, false),
-        ('cmi.core.lesson_status', 'incomplete', 'completion', 'incomplete', null, false),
-        ('cmi.core.lesson_status', 'incomplete', 'success', 'unknown', null, false),
-        ('cmi.core.lesson_status', 'browsed', 'completion', 'incomplete', null, false),
-        ('cmi.completion_status', 'completed', 'completion', 'completed', null, true),
-        ('cmi.completion_status', 'incomplete', 'completion', 'incomplete', null, false),
-        ('cmi.completion_status', 'unknown', 'completion', 'unknown', null, false),
-        ('cmi.success_status', 'passed', 'completion', 'completed', null, true),
-        ('cmi.success_status', 'passed', 'success', 'passed', null, true),
-        ('cmi.success_status', 'failed', 'success', 'failed', null, false),
-        ('cmi.success_status', 'unknown', 'success', 'unknown', null, false)
-      ) as list (element, value, fact, word, number, firm)
-      where list.element = r.element and list.value = r.value
-    union all
-    select regexp_replace(r.element, '^.*\.', ''), null, r.number, false
+  counted as materialized (
+    select r.place, r.element, courseyard.tracked_number(r.value) as number
       from report as r
       where r.element in ('cmi.core.score.raw', 'cmi.core.score.min', 'cmi.core.score.max', 'cmi.score.raw',
-        'cmi.score.min', 'cmi.score.max') and r.number is not null
+        'cmi.score.min', 'cmi.score.max', 'cmi.score.scaled', 'cmi.progress_measure')
     union all
-    select 'scaled', null, r.number, false
-      from report as r where r.element = 'cmi.score.scaled' and r.number between -1 and 1
-    union all
-    select 'progress', null, r.number, false
-      from report as r where r.element = 'cmi.progress_measure' and r.number between 0 and 1
-    union all
-    select 'session', null, courseyard.tracked_seconds(trim(value, E' \t\r\n')), false
+    select r.place, r.element, courseyard.tracked_seconds(r.value)
       from report as r
       where r.element in ('cmi.core.session_time', 'cmi.session_time')
-        and courseyard.tracked_seconds(trim(value, E' \t\r\n')) is not null
+  ),
+  meaning as materialized (
+    select r.place, list.fact, list.word, null::numeric as number, list.firm
+      from report as r
+      join (values
+        ('cmi.core.lesson_status', 'completed', 'completion', 'completed', true),
+        ('cmi.core.lesson_status', 'completed', 'success', 'unknown', false),
+        ('cmi.core.lesson_status', 'passed', 'completion', 'completed', true),
+        ('cmi.core.lesson_status', 'passed', 'success', 'passed', true),
+        ('cmi.core.lesson_status', 'failed', 'success', 'failed', false),
+        ('cmi.core.lesson_status', 'incomplete', 'completion', 'incomplete', false),
+        ('cmi.core.lesson_status', 'incomplete', 'success', 'unknown', false),
+        ('cmi.core.lesson_status', 'browsed', 'completion', 'incomplete', false),
+        ('cmi.completion_status', 'completed', 'completion', 'completed', true),
+        ('cmi.completion_status', 'incomplete', 'completion', 'incomplete', false),
+        ('cmi.completion_status', 'unknown', 'completion', 'unknown', false),
+        ('cmi.success_status', 'passed', 'completion', 'completed', true),
+        ('cmi.success_status', 'passed', 'success', 'passed', true),
+        ('cmi.success_status', 'failed', 'success', 'failed', false),
+        ('cmi.success_status', 'unknown', 'success', 'unknown', false)
+      ) as list (element, value, fact, word, firm) on list.element = r.element and list.value = lower(r.value)
     union all
-    select 'location', null, null, false
+    select c.place, list.fact, null, c.number, false
+      from counted as c
+      join (values
+        ('cmi.core.score.raw', 'raw', null::numeric, null::numeric),
+        ('cmi.core.score.min', 'min', null, null),
+        ('cmi.core.score.max', 'max', null, null),
+        ('cmi.score.raw', 'raw', null, null),
+        ('cmi.score.min', 'min', null, null),
+        ('cmi.score.max', 'max', null, null),
+        ('cmi.score.scaled', 'scaled', -1, 1),
+        ('cmi.progress_measure', 'progress', 0, 1),
+        ('cmi.core.session_time', 'session', null, null),
+        ('cmi.session_time', 'session', null, null)
+      ) as list (element, fact, low, high) on list.element = c.element
+      where c.number is not null and (list.low is null or c.number between list.low and list.high)
+    union all
+    select r.place, 'location', null, null, false
       from report as r where r.element in ('cmi.core.lesson_location', 'cmi.location')
-    union all
-    select 'suspend_data', value, null, false from report as r where r.element = 'cmi.suspend_data'
   )
-  select m.fact, m.word, m.number, m.firm from meaning as m
+  select m.place, m.fact, m.word, m.number, m.firm from meaning as m
   union all
-  select r.element, left(facts_told.value, 4096), null, false
-    from report as r
-    where r.element <> 'cmi.suspend_data' and exists (select from meaning)
+  select r.place, r.element, left(r.verbatim, 4096), null, false
+    from report as r where exists (select from meaning as m where m.place = r.place)
   union all
-  select 'activity', null, null, false
+  select r.place, 'suspend_data', r.verbatim, null, false
+    from report as r where r.element = 'cmi.suspend_data'
+  union all
+  -- Everything else of the data model shows at least that somebody is at work.
+  select r.place, 'activity', null, null, false
     from report as r
-    where (r.element ~ '^(cmi|adl)\.' and r.element not in ('cmi.core.lesson_status', 'cmi.completion_status',
-        'cmi.success_status', 'cmi.score.scaled', 'cmi.progress_measure', 'cmi.core.session_time',
-        'cmi.session_time') and r.element !~ '^cmi\.(core\.)?score\.')
+    where r.element ~ '^(cmi|adl)\.' and r.element !~ ('^cmi\.((core\.)?score\..*|(core\.)?session_time|'
+      || 'core\.lesson_status|core\.lesson_location|completion_status|success_status|progress_measure|location|'
+      || 'suspend_data)$')
 $$;
 
 -- The enrolment shows its best attempt at Courseyard's own player: passed before completed before failed before
@@ -153,7 +165,7 @@ language sql security definer set search_path = '' as $$
       progress_percentage = case
         when s.keeps then e.progress_percentage
         when s.complete then 100
-        else round(least(greatest(s.progress, 0), 100), 2)
+        else trim_scale(round(least(greatest(s.progress, 0), 100), 2))
       end,
       score = case
         when s.keeps then coalesce(e.score, s.percent)
@@ -241,11 +253,16 @@ begin
     select n.scorm_enrollment_id as id, n.element, n.value, row_number() over () as place,
         least(case when isfinite(n."timestamp") then n."timestamp" end, clock_timestamp()) as told_at
       from new_rows as n
-      where n.scorm_enrollment_id = any (touched) and n.value is not null
+      where n.scorm_enrollment_id = any (touched)
   ),
   told as materialized (
     select i.id, i.told_at, i.place, f.fact, f.word, f.number, f.firm
-      from incoming as i cross join lateral courseyard.facts_told(i.element, i.value) as f
+      from (
+        select array_agg(i.element order by i.place) as elements, array_agg(i.value order by i.place) as reports
+          from incoming as i
+      ) as all_at_once
+      cross join lateral courseyard.facts_told(all_at_once.elements, all_at_once.reports) as f
+      join incoming as i on i.place = f.place
   ),
   seen as (
     select t.id, min(t.told_at) as first_at, max(t.told_at) as last_at from told as t group by t.id
@@ -334,7 +351,7 @@ begin
       end,
       progress_percentage = case
         when o.status_told and o.completion = 'completed' then 100
-        when o.progress_told and not o.was_done then round(o.progress * 100, 2)
+        when o.progress_told and not o.was_done then trim_scale(round(o.progress * 100, 2))
         else e.progress_percentage
       end,
       score = case
@@ -385,7 +402,7 @@ end
 $$;
 
 revoke all on function courseyard.tracked_number(text), courseyard.tracked_seconds(text),
-  courseyard.score_percent(numeric, numeric, numeric, numeric), courseyard.facts_told(text, text),
+  courseyard.score_percent(numeric, numeric, numeric, numeric), courseyard.facts_told(text[], text[]),
   courseyard.enrollments_follow_attempts(uuid[]), courseyard.suspend_data_follows_attempt(uuid[]),
   courseyard.update_scorm_progress(), courseyard.forget_tracked_facts()
   from public, anon, authenticated;

@@ -12,7 +12,7 @@ declare
     with modules as (
       select m.partner_enrollment_id as id, bool_and(m.done) as done, bool_or(m.done or m.started) as started,
           -- A partner that tells only 'completed' means all of the module.
-          round(avg(case when m.done and m.percent = 0 then 100 else m.percent end), 2) as progress,
+          trim_scale(round(avg(case when m.done and m.percent = 0 then 100 else m.percent end), 2)) as progress,
           max(m.completed_at) as completed_at
         from (
           select p.partner_enrollment_id, p.percent, p.completed_at,

@@ -45,7 +45,7 @@ create or replace view public.partner_enrollment_summary with (security_invoker 
     left join public.partner_courses as c on c.id = e.course_id
     left join public.partner_lms_providers as l on l.id = e.provider_id
     cross join lateral (
-      select count(*) as module_count, round(avg(x.progress_percentage), 2) as avg_module_progress
+      select count(*) as module_count, trim_scale(round(avg(x.progress_percentage), 2)) as avg_module_progress
         from public.external_module_progress as x
         where x.partner_enrollment_id = e.id
     ) as m;
@@ -60,7 +60,7 @@ create or replace view public.scorm_completion_summary with (security_invoker = 
       e.progress_percentage,
       e.score,
       e.attempts,
-      round(coalesce(e.time_spent_seconds, 0) / 60.0, 2) as time_spent_minutes,
+      trim_scale(round(coalesce(e.time_spent_seconds, 0) / 60.0, 2)) as time_spent_minutes,
       e.started_at,
       e.completed_at
     from public.scorm_enrollments as e
