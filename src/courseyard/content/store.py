@@ -1,0 +1,147 @@
+"""Where package files lie: a local folder, S3-compatible storage, or memory, behind one small interface.
+
+obstore serves all three with one API; it refuses to overwrite when asked to create, and streams both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import obstore
+from obstore.store import LocalStore, MemoryStore, from_url
+
+from courseyard.errors import NotFoundError, SetupError
+
+# S3 wants parts of 5 MiB at least; larger ones only cost memory.
+_PART_BYTES = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file in the store, opened for reading: its size and its bytes, or the asked part of them."""
+
+    size: int
+    start: int
+    end: int
+    blocks: AsyncIterator[bytes]
+
+
+class PackageFiles(Protocol):
+    """What the product needs of a store. Keys are ``packages/<version>/<path>``."""
+
+    async def put(self, key: str, blocks: Iterable[bytes]) -> int:
+        """Write a new file; the number of bytes. Fails if it is there already."""
+
+    async def open(self, key: str, span: tuple[int, int | None] | None = None) -> Stored:
+        """Open a file, or the bytes from ``span[0]`` to ``span[1]`` (exclusive; None = the end) of it."""
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Remove all files under a prefix; none is no error."""
+
+    async def check(self) -> None:
+        """Write, read and remove a small file."""
+
+
+class ObjectStore:
+    """The one adapter, over obstore."""
+
+    def __init__(self, store: Any) -> None:
+        """Wrap a store of obstore."""
+        self._store = store
+
+    async def put(self, key: str, blocks: Iterable[bytes]) -> int:
+        """Write a new file in parts.
+
+        Raises:
+            SetupError: the store does not take it (full, no rights, unreachable).
+        """
+        size = 0
+
+        def counted() -> Iterable[bytes]:
+            nonlocal size
+            for block in blocks:
+                size += len(block)
+                yield block
+
+        try:
+            await obstore.put_async(self._store, key, counted(), chunk_size=_PART_BYTES, use_multipart=True)
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise SetupError(
+                f"The package store did not take a file: {_short(error)}",
+                hint="Check free disk space and rights of the data directory, or the store's address and keys.",
+            ) from error
+        return size
+
+    async def open(self, key: str, span: tuple[int, int | None] | None = None) -> Stored:
+        """Open a file for streaming.
+
+        Raises:
+            NotFoundError: there is no such file.
+        """
+        try:
+            if span is None:
+                found = await obstore.get_async(self._store, key)
+            else:
+                head = await obstore.head_async(self._store, key)
+                end = head["size"] if span[1] is None else min(span[1], head["size"])
+                if span[0] >= end:
+                    return Stored(head["size"], span[0], span[0], _nothing())
+                found = await obstore.get_async(self._store, key, options={"range": (span[0], end)})
+        except (FileNotFoundError, ValueError) as error:
+            raise NotFoundError(f"There is no file {key.rsplit('/', 1)[-1]} in this package.") from error
+        start, end = found.range
+        return Stored(found.meta["size"], start, end, _bytes(found))
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Remove all files under a prefix."""
+        async for batch in obstore.list(self._store, prefix=prefix):
+            await obstore.delete_async(self._store, [entry["path"] for entry in batch])
+
+    async def check(self) -> None:
+        """Write, read and remove a small file.
+
+        Raises:
+            SetupError: one of the three did not work.
+        """
+        key = "check/courseyard"
+        await self.delete_prefix("check")
+        await self.put(key, [b"ok"])
+        await self.delete_prefix("check")
+
+
+def open_store(address: str | None, data: Path) -> ObjectStore:
+    """The store of an installation: an address like ``s3://bucket/prefix``, else the folder ``DATA/packages``.
+
+    Raises:
+        SetupError: the address cannot be read or the folder cannot be made.
+    """
+    try:
+        if address is None:
+            folder = data.absolute() / "packages"
+            folder.mkdir(parents=True, exist_ok=True)
+            return ObjectStore(LocalStore(prefix=folder))
+        if address == "memory:///":
+            return ObjectStore(MemoryStore())
+        return ObjectStore(from_url(address))
+    except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+        raise SetupError(
+            f"The package store cannot be opened: {_short(error)}",
+            hint="Check COURSEYARD_PACKAGE_STORE (for example s3://bucket/prefix) or the data directory's rights.",
+        ) from error
+
+
+async def _bytes(found: Any) -> AsyncIterator[bytes]:
+    async for block in found.stream():
+        yield bytes(block)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
