@@ -15,7 +15,7 @@ from courseyard.limits import (
     SIGN_IN_WINDOW,
     WEB_SESSION_LIFETIME,
 )
-from courseyard.people.caller import Caller
+from courseyard.people.caller import Caller, Via
 from courseyard.people.passwords import Passwords
 from courseyard.people.tokens import hash_token, new_opaque_token
 
@@ -158,9 +158,15 @@ class Accounts:
                 raise TooManyTriesError
 
 
-def as_caller(row: dict[str, Any], via: Any) -> Caller:
-    """A row of the person queries as a caller."""
-    return Caller(via, row["profile_id"], row["role"], row["email"], row["name"])
+def as_caller(row: dict[str, Any], via: Via, app_metadata: object = None) -> Caller:
+    """A row of the person queries as a caller.
+
+    An organisation's own profiles may have no role; then that of ``app_metadata`` counts, which only the
+    service can write. Policies decide in the same way.
+    """
+    metadata = app_metadata if isinstance(app_metadata, dict) else {}
+    role = row["role"] or metadata.get("role") or "student"
+    return Caller(via, row["profile_id"], str(role), row["email"], row["name"], metadata)
 
 
 def _bucket(*parts: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from courseyard.errors import ForbiddenError
@@ -22,6 +23,7 @@ class Caller:
     role: str
     email: str | None = None
     name: str | None = None
+    app_metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_service(self) -> bool:
@@ -40,8 +42,13 @@ class Caller:
 
     @property
     def claims(self) -> dict[str, Any]:
-        """What row level security is told about this person; the role of a person comes from ``profiles``."""
-        return {"sub": self.profile_id, "role": "authenticated", "email": self.email}
+        """What row level security is told about this person."""
+        return {
+            "sub": self.profile_id,
+            "role": "authenticated",
+            "email": self.email,
+            "app_metadata": dict(self.app_metadata),
+        }
 
     def require_staff(self) -> None:
         """Let staff pass.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from courseyard.db import Database
 from courseyard.errors import NotSignedInError
@@ -38,14 +39,14 @@ class Identity:
         if len(token) > _MAX_TOKEN_CHARS or token.count(".") != 2:
             raise NotSignedInError("The key or token is not valid here.")
         now = datetime.now(UTC)
-        profile_id = await self._subject(token, now)
-        row = await self._db.one("people.person", profile_id=profile_id)
+        claims = await self._claims(token, now)
+        row = await self._db.one("people.person", profile_id=claims["sub"])
         if row is None:
             raise NotSignedInError("The access token belongs to somebody without a profile here.")
-        return as_caller(row, "token")
+        return as_caller(row, "token", claims.get("app_metadata"))
 
-    async def _subject(self, token: str, now: datetime) -> str:
+    async def _claims(self, token: str, now: datetime) -> dict[str, Any]:
         try:
-            return self._own.subject(token, now)
+            return {"sub": self._own.subject(token, now)}
         except NotSignedInError:
-            return await self._supabase.subject(token, now)
+            return await self._supabase.claims(token, now)

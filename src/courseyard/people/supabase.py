@@ -35,8 +35,8 @@ class SupabaseTokens:
         self._asked_at: datetime | None = None
         self._asking = asyncio.Lock()
 
-    async def subject(self, token: str, now: datetime) -> str:
-        """The user id (``auth.users.id``) that a valid token speaks for.
+    async def claims(self, token: str, now: datetime) -> dict[str, Any]:
+        """The claims of a valid token; ``sub`` is the user's id in ``auth.users``.
 
         Raises:
             NotSignedInError: the token is not valid here, or is none of a signed-in user.
@@ -46,7 +46,7 @@ class SupabaseTokens:
             key, algorithm = await self._key_for(header, now)
             claims = jwt.decode(token, key, algorithms=[algorithm]).claims
             self._registry(now).validate(claims)
-            return str(UUID(str(claims["sub"])))
+            return claims | {"sub": str(UUID(str(claims["sub"])))}
         except (JoseError, ValueError, TypeError) as error:
             raise NotSignedInError("The access token is not valid or has expired.") from error
 

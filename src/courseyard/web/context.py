@@ -11,6 +11,7 @@ from courseyard.db import Database
 from courseyard.errors import NotSignedInError
 from courseyard.people import AccessTokens, Accounts, Caller, Directory, Identity
 from courseyard.web.origins import Origins
+from courseyard.web.ports import Courses, Packages
 from courseyard.web.security import session_cookie_name
 
 _UNKNOWN = object()
@@ -26,6 +27,8 @@ class Services:
     directory: Directory
     identity: Identity
     access_tokens: AccessTokens
+    packages: Packages
+    courses: Courses
     upload_folder: Path
 
 

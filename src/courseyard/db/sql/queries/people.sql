@@ -26,7 +26,7 @@ with seen as (
   where s.token_hash = %(token_hash)s and s.expires_at > now() and s.last_seen_at < now() - interval '1 minute'
 )
 select p.id::text as profile_id, p.email, p.full_name as name,
-  coalesce(to_jsonb(p) ->> 'role', 'student') as role
+  to_jsonb(p) ->> 'role' as role
 from courseyard.sessions s
 join public.profiles p on p.id = s.profile_id
 where s.token_hash = %(token_hash)s and s.expires_at > now()
@@ -36,7 +36,7 @@ where s.token_hash = %(token_hash)s and s.expires_at > now()
 
 -- name: person
 select p.id::text as profile_id, p.email, p.full_name as name,
-  coalesce(to_jsonb(p) ->> 'role', 'student') as role
+  to_jsonb(p) ->> 'role' as role
 from public.profiles p
 where p.id = %(profile_id)s
   and not exists (
@@ -45,7 +45,7 @@ where p.id = %(profile_id)s
 
 -- name: person_by_email
 select p.id::text as profile_id, p.email, p.full_name as name,
-  coalesce(to_jsonb(p) ->> 'role', 'student') as role
+  to_jsonb(p) ->> 'role' as role
 from public.profiles p
 where lower(p.email) = lower(%(email)s)
 order by p.id

@@ -68,37 +68,47 @@ where s.package_id = %(package_id)s;
 -- name: list_enrollments
 -- As a person.
 select e.id::text as id, e.scorm_package_id::text as package_id, p.title, p.is_active,
-  e.user_id::text as profile_id, pr.full_name as learner_name, pr.email as learner_email,
+  e.user_id::text as profile_id,
   e.status, e.progress_percentage, e.score, e.attempts, e.time_spent_seconds,
   e.started_at, e.completed_at, e.last_accessed_at, e.created_at, count(*) over () as total
 from public.scorm_enrollments e
 join public.scorm_packages p on p.id = e.scorm_package_id
-left join public.profiles pr on pr.id = e.user_id
 where (%(package_id)s::uuid is null or e.scorm_package_id = %(package_id)s)
   and (%(profile_id)s::uuid is null or e.user_id = %(profile_id)s)
   and (%(status)s::text is null or e.status = %(status)s)
-  and (%(search)s::text is null
-    or pr.full_name ilike %(search)s or pr.email ilike %(search)s or p.title ilike %(search)s)
+  and (%(search)s::text is null or p.title ilike %(search)s or e.user_id = any(%(learners)s::uuid[]))
 order by coalesce(e.last_accessed_at, e.created_at) desc, e.id
 limit %(limit)s offset %(offset)s;
+
+-- name: find_learners
+-- The organisation's own policies decide who may read profiles, so names are found by the engine; what is shown of
+-- them are enrolments that the caller may see.
+select coalesce(array_agg(found.id), '{}')::text[] as ids
+from (
+  select p.id
+  from public.profiles p
+  left join courseyard.learners l on l.profile_id = p.id
+  where p.full_name ilike %(search)s or p.email ilike %(search)s or l.external_id ilike %(search)s
+  limit 2000
+) found;
 
 -- name: enrollment
 -- As a person.
 select e.id::text as id, e.scorm_package_id::text as package_id, p.title, p.is_active,
-  e.user_id::text as profile_id, pr.full_name as learner_name, pr.email as learner_email,
+  e.user_id::text as profile_id,
   e.status, e.progress_percentage, e.score, e.attempts, e.time_spent_seconds,
   e.started_at, e.completed_at, e.last_accessed_at, e.created_at
 from public.scorm_enrollments e
 join public.scorm_packages p on p.id = e.scorm_package_id
-left join public.profiles pr on pr.id = e.user_id
 where e.id = %(enrollment_id)s;
 
 -- name: enrollments_facts
--- What the learner is called by the organisation, and how the newest attempt stands.
-select e.id::text as id, l.external_id, l.display_name, a.success, a.completion, a.suspended, a.session_open,
+-- Who the learner is, and how the newest attempt stands.
+select e.id::text as id, pr.full_name as learner_name, pr.email as learner_email, l.external_id, l.display_name, a.success, a.completion, a.suspended, a.session_open,
   coalesce((select sum(x.measured_seconds) from courseyard.attempts x
     where x.enrollment_id = e.id and x.kind = 'normal'), 0) as measured_seconds
 from public.scorm_enrollments e
+left join public.profiles pr on pr.id = e.user_id
 left join courseyard.learners l on l.profile_id = e.user_id
 left join lateral (
   select x.success, x.completion, x.suspended, x.session_open
