@@ -6,15 +6,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import typer
 from starlette.types import ASGIApp
 
 from courseyard import __version__
-from courseyard.cli import serve
+from courseyard.cli import db, serve
 from courseyard.db import Database
-from courseyard.errors import CourseyardError
+from courseyard.errors import CourseyardError, SetupError
 from courseyard.keys import derive_key, read_secret
 from courseyard.people import (
     AccessTokens,
@@ -37,6 +38,13 @@ class Site:
 
     application: ASGIApp
     services: Services
+
+
+class _Absent:
+    """Stands where content and run-time go as soon as they are there."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise SetupError(f"Not built in yet: {name}.")
 
 
 @asynccontextmanager
@@ -66,6 +74,8 @@ def _services(
         directory=Directory(db, admin),
         identity=Identity(db, settings.service_key, access_tokens, supabase),
         access_tokens=access_tokens,
+        packages=_Absent(),
+        courses=_Absent(),
         upload_folder=settings.data / "uploads",
     )
 
@@ -85,6 +95,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serve.register(commands, compose)
+commands.add_typer(db.commands, name="db")
 
 
 def _show_version(wanted: bool) -> None:
