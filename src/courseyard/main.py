@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp
 
 from courseyard import __version__
 from courseyard.cli import db, serve
+from courseyard.content import importer
+from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
 from courseyard.errors import CourseyardError, SetupError
 from courseyard.keys import derive_key, read_secret
@@ -38,6 +41,25 @@ class Site:
 
     application: ASGIApp
     services: Services
+
+
+@dataclass(frozen=True, slots=True)
+class _Packages:
+    """The importer on this installation's database and store."""
+
+    db: Database
+    store: PackageFiles
+
+    async def import_package(
+        self, zip_file: Path, file_name: str, *, package_id: str | None, created_by: str | None
+    ) -> str:
+        imported = await importer.import_package(
+            self.db, self.store, zip_file, file_name=file_name, package_id=package_id, created_by=created_by
+        )
+        return imported.id
+
+    async def delete_package(self, package_id: str) -> None:
+        await importer.delete_package(self.db, self.store, package_id)
 
 
 class _Absent:
@@ -74,7 +96,7 @@ def _services(
         directory=Directory(db, admin),
         identity=Identity(db, settings.service_key, access_tokens, supabase),
         access_tokens=access_tokens,
-        packages=_Absent(),
+        packages=_Packages(db, open_store(settings.package_store, settings.data)),
         courses=_Absent(),
         upload_folder=settings.data / "uploads",
     )

@@ -68,6 +68,18 @@ async def require_caller(connection: HTTPConnection) -> Caller:
     return caller
 
 
+async def require_person(connection: HTTPConnection) -> Caller:
+    """The person who is calling: pages are for people.
+
+    Raises:
+        NotSignedInError: nobody who is known, or the service.
+    """
+    caller = await require_caller(connection)
+    if caller.profile_id is None:
+        raise NotSignedInError("Pages are for people; the service key opens the REST interface.")
+    return caller
+
+
 def client_address(connection: HTTPConnection) -> str:
     """The caller's network address, as far as trusted proxies tell it."""
     return connection.client.host if connection.client else "unknown"

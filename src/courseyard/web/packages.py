@@ -27,7 +27,14 @@ async def find(
     return [row | by_id.get(row["id"], _NO_FACTS) for row in rows], total
 
 
-_NO_FACTS = {"edition": "", "activities": 0, "version_number": 0, "enrollments": 0, "completed": 0}
+_NO_FACTS = {
+    "standard": None,
+    "edition": "",
+    "activities": 0,
+    "version_number": 0,
+    "enrollments": 0,
+    "completed": 0,
+}
 
 
 async def row(svc: Services, caller: Caller, package_id: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 LaunchMode = Literal["normal", "browse", "review"]
+LAUNCH_MODES: dict[str, LaunchMode] = {"normal": "normal", "browse": "browse", "review": "review"}
 
 
 class Packages(Protocol):

@@ -65,7 +65,7 @@ async def list_packages(
     """The packages that the caller may see, newest first; `X-Total-Count` and `Link` lead through pages."""
     rows, total = await packages.find(svc, caller, search=search, limit=limit, offset=offset)
     add_page_headers(request, response, total, limit, offset)
-    return [PackageAnswer.model_validate(row) for row in rows]
+    return [PackageAnswer.model_validate(_with_version(row)) for row in rows]
 
 
 @router.get("/{package_id}", responses=problems(404, 422))
@@ -120,16 +120,21 @@ async def _import(request: Request, svc: Services, caller: Caller, package_id: s
     return PackageImported(
         id=found["id"],
         title=found["title"],
-        version=found["version"],
+        version=found["standard"],
         edition=found["edition"],
         activities=found["activities"],
         findings=found["current"]["findings"],
     )
 
 
+def _with_version(row: dict[str, Any]) -> dict[str, Any]:
+    # A row written by hand has no files here; what its author wrote into it is then all that is known.
+    return row | {"version": row["standard"] or row["version"]}
+
+
 def _detail(found: dict[str, Any], caller: Caller) -> PackageDetail:
     current = found["current"] or {}
-    values = found | {
+    values = _with_version(found) | {
         "findings": current.get("findings", []),
         "launch_window": current.get("launch_window", "frame"),
         "strict": current.get("strict", False),

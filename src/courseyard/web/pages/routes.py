@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from courseyard.web.pages import sign_in
+from courseyard.web.pages import courses, enrollments, packages, people, sign_in
 
 
 def all_routes() -> list[BaseRoute]:
     """The routes of all pages."""
-    return [*sign_in.routes]
+    return [
+        *sign_in.routes,
+        *courses.routes,
+        *packages.routes,
+        *enrollments.routes,
+        *people.routes,
+    ]

@@ -8,14 +8,14 @@ from starlette.routing import Route
 
 from courseyard.errors import CourseyardError
 from courseyard.people import Caller
-from courseyard.web.context import client_address, find_caller, require_caller, services, session_token
+from courseyard.web.context import client_address, find_caller, require_person, services, session_token
 from courseyard.web.pages.rendering import back, page
 from courseyard.web.security import clear_session_cookie, set_session_cookie
 
 
 async def start(request: Request) -> Response:
     """The start page leads everybody to their work."""
-    caller = await require_caller(request)
+    caller = await require_person(request)
     return RedirectResponse(home(caller), 303)
 
 

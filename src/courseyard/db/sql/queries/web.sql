@@ -18,7 +18,7 @@ from public.scorm_packages p
 where p.id = %(package_id)s;
 
 -- name: packages_facts
-select p.id::text as id, coalesce(v.edition, '') as edition, coalesce(v.activity_count, 0) as activities,
+select p.id::text as id, v.standard, coalesce(v.edition, '') as edition, coalesce(v.activity_count, 0) as activities,
   coalesce(v.number, 0) as version_number,
   (select count(*) from public.scorm_enrollments e where e.scorm_package_id = p.id) as enrollments,
   (select count(*) from public.scorm_enrollments e

@@ -1,0 +1,54 @@
+"""The learner's pages: my courses, and the way into the player."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from courseyard.errors import ForbiddenError, InvalidInputError
+from courseyard.limits import MAX_PAGE_SIZE
+from courseyard.web import enrollments
+from courseyard.web.context import require_person, services
+from courseyard.web.pages import forms
+from courseyard.web.pages.rendering import page
+from courseyard.web.ports import LAUNCH_MODES
+
+
+async def show(request: Request) -> Response:
+    """My courses: how they stand, and what can be done with each."""
+    return await _show(request, "courses.html")
+
+
+async def show_cards(request: Request) -> Response:
+    """The courses alone, for the page that keeps itself up to date."""
+    return await _show(request, "parts/course_cards.html")
+
+
+async def launch(request: Request) -> Response:
+    """Open the player in this tab; leaving it leads back here."""
+    caller = await require_person(request)
+    svc, form = services(request), await request.form()
+    mode = LAUNCH_MODES.get(forms.text(form, "mode") or "normal")
+    if mode is None:
+        raise InvalidInputError("A course cannot be opened in that mode.")
+    found = await enrollments.detail(svc, caller, forms.path_id(request))
+    if found["profile_id"] != caller.profile_id:
+        raise ForbiddenError("This course belongs to somebody else.")
+    url = await svc.courses.launch(found["id"], mode, f"{svc.origins.app}/courses")
+    return RedirectResponse(url, 303)
+
+
+async def _show(request: Request, template: str) -> Response:
+    caller = await require_person(request)
+    rows, _ = await enrollments.find(
+        services(request), caller, profile_id=caller.profile_id, limit=MAX_PAGE_SIZE, offset=0
+    )
+    return page(request, template, courses=rows)
+
+
+routes = [
+    Route("/courses", show, methods=["GET"]),
+    Route("/courses/cards", show_cards, methods=["GET"]),
+    Route("/courses/{id}/launch", launch, methods=["POST"]),
+]
