@@ -165,6 +165,55 @@ class StaleEpochError(ConflictError):
     hint = "Go on in the newer window, or open the course again here."
 
 
+class AttemptsUsedUpError(ConflictError):
+    """No attempt is left for this course."""
+
+    code = "attempts-used-up"
+    hint = "Ask your trainer for another attempt. What you reached stays recorded."
+
+
+class CommitGapError(ConflictError):
+    """An earlier part of the learner's data has not arrived yet."""
+
+    code = "commit-gap"
+    hint = "Send the parts again in order, beginning with the one that 'expected' names."
+
+
+class LaunchLinkError(NotSignedInError):
+    """This link to a course is too old or not complete."""
+
+    code = "launch-link"
+    hint = "Open the course again from the page where you found it."
+
+
+class PackageInactiveError(ConflictError):
+    """This course is not open at present."""
+
+    code = "package-inactive"
+    hint = "Ask an administrator to set the package active."
+
+
+class PackageNotPlayableError(ConflictError):
+    """This package has no files here, so it cannot be played."""
+
+    code = "package-not-playable"
+    hint = "Upload the package's zip file in Courseyard."
+
+
+class PlayerTokenError(NotSignedInError):
+    """The course was open for too long without a sign of life."""
+
+    code = "player-token"
+    hint = "Open the course again; you go on where you were."
+
+
+class UnknownActivityError(ConflictError):
+    """This part of the course was not opened in this attempt."""
+
+    code = "unknown-activity"
+    hint = "Open the course again; you go on where you were."
+
+
 class ContentError(CourseyardError):
     """The package cannot be used."""
 

@@ -44,6 +44,24 @@ LAUNCH_LINK_LIFETIME = timedelta(minutes=15)
 PLAYER_TOKEN_LIFETIME = timedelta(hours=12)
 PLAYER_TOKEN_RENEW_AFTER = timedelta(minutes=30)
 
+# What a closed window left in the browser may come this late; the epoch keeps it from overwriting newer data.
+JOURNAL_LIFETIME = timedelta(days=90)
+
+# Content addresses stay the same this long, so that caches help; they work for one to two such spans.
+CONTENT_PREFIX_BUCKET = timedelta(days=7)
+
+# Two requests of one window overtake each other by fractions of a second; a lost one never comes.
+COMMIT_GAP_WAIT_SECONDS = 1.5
+
+# Parsed manifests and trees that a process keeps at hand; a large one takes some 10 MiB.
+MAX_CACHED_COURSES = 64
+
+# Requests of players that one process works on at once; more wait their turn. Twice the database pool.
+MAX_PARALLEL_PLAYER_REQUESTS = 24
+
+# Copies for browse, review and preview are thrown away when the next one is opened after this long.
+THROW_AWAY_LIFETIME = timedelta(days=1)
+
 # The page reports every 30 s that it is open; longer gaps are not counted as learning time.
 HEARTBEAT_SECONDS = 30
 MAX_MEASURED_GAP_SECONDS = 90
