@@ -52,11 +52,13 @@ async def _list(request: Request, template: str) -> Response:
     caller = await staff(request)
     search = forms.search_of(request)
     status = request.query_params.get("status", "").replace("\0", "")[:50] or None
+    package_id = forms.query_id(request, "package")
     rows, total = await enrollments.find(
         services(request),
         caller,
         search=search,
         status=status,
+        package_id=package_id,
         limit=PAGE_SIZE,
         offset=forms.offset_of(request),
     )
@@ -67,6 +69,7 @@ async def _list(request: Request, template: str) -> Response:
         total=total,
         search=search,
         status=status,
+        show_course=package_id is None,
         page_number=forms.page_of(request),
         page_size=PAGE_SIZE,
     )

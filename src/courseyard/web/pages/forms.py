@@ -61,6 +61,21 @@ def path_id(request: Request, name: str = "id") -> str:
         raise NotFoundError from error
 
 
+def query_id(request: Request, name: str) -> str | None:
+    """An identifier in the query, None when absent.
+
+    Raises:
+        NotFoundError: it cannot be one of ours.
+    """
+    value = request.query_params.get(name)
+    if not value:
+        return None
+    try:
+        return str(UUID(value))
+    except ValueError as error:
+        raise NotFoundError from error
+
+
 def search_of(request: Request) -> str | None:
     """What is searched for, None for everything."""
     return request.query_params.get("q", "").replace("\0", "").strip()[:200] or None

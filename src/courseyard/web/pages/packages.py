@@ -162,6 +162,7 @@ async def _show(request: Request, caller: Caller, **problems: Any) -> Response:
         errors[0].status if errors else 200,
         package=found,
         enrollments=learners,
+        show_course=False,
         total=total,
         **values,
     )
