@@ -14,7 +14,7 @@ import typer
 from starlette.types import ASGIApp
 
 from courseyard import __version__
-from courseyard.cli import db, serve
+from courseyard.cli import db, demo, serve
 from courseyard.content import importer
 from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
@@ -117,6 +117,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serve.register(commands, compose)
+demo.register(commands, compose)
 commands.add_typer(db.commands, name="db")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from courseyard.errors import ConflictError
 from courseyard.people import Caller
 from courseyard.web import packages
 from courseyard.web.api.access import AnyCaller, Staff, Svc, problems
@@ -81,25 +80,14 @@ async def change_package(svc: Svc, caller: Staff, package_id: Id, body: PackageC
     return _detail(await packages.detail(svc, caller, str(package_id)), caller)
 
 
-@router.delete("/{package_id}", status_code=204, responses=problems(404, 409, 422))
-async def delete_package(
-    svc: Svc,
-    caller: Staff,
-    package_id: Id,
-    with_enrollments: bool = Query(
-        default=False, description="Also delete the enrolments and everything recorded for them."
-    ),
-) -> None:
-    """Delete a package and its files. With enrolments, only when told so."""
-    key = str(package_id)
-    await packages.require_change(svc, caller, key)
-    found = await packages.detail(svc, caller, key)
-    if found["enrollments"] and not with_enrollments:
-        raise ConflictError(
-            f"{found['enrollments']} enrolments hang on this package.",
-            hint="Send with_enrollments=true to delete them too, or set is_active to false instead.",
-        )
-    await svc.packages.delete_package(key)
+@router.delete("/{package_id}", status_code=204, responses=problems(404, 422))
+async def delete_package(svc: Svc, caller: Staff, package_id: Id) -> None:
+    """Delete a package, its files, its enrolments and everything recorded for them.
+
+    To keep the records and only stop new work, set `is_active` to false instead.
+    """
+    await packages.require_change(svc, caller, str(package_id))
+    await svc.packages.delete_package(str(package_id))
 
 
 @router.post(

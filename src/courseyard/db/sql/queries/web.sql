@@ -173,3 +173,9 @@ limit 50;
 -- Answers only where the tables stand.
 select exists (select from public.scorm_enrollments) as any_enrollment,
   exists (select from courseyard.attempts) as any_attempt;
+
+-- name: version_by_digest
+select v.id::text as id, v.package_id::text as package_id
+from courseyard.package_versions v
+where v.sha256 = %(sha256)s
+limit 1;
