@@ -38,8 +38,8 @@ begin
     remedies := remedies || format('ALTER SCHEMA courseyard OWNER TO %I;', me);
   end if;
 
-  select string_agg(wanted.name, ', ') into missing
-    from unnest(array['anon', 'authenticated', 'service_role']) as wanted (name)
+  select string_agg(wanted.name, ', ' order by wanted.place) into missing
+    from unnest(array['anon', 'authenticated', 'service_role']) with ordinality as wanted (name, place)
     where not exists (select from pg_catalog.pg_roles as r where r.rolname = wanted.name);
   if missing is not null and not may_make_roles then
     problems := problems || format('the roles %s do not exist and role %I may not create roles', missing, me);

@@ -131,7 +131,7 @@ begin
         begin
           execute format('alter table public.%I alter column %I drop default', wanted.table_name,
             wanted.column_name);
-          execute format('alter table public.%1$I alter column %2$I type %3$s using %2$I%4$s::%3$s',
+          execute format('alter table public.%1$I alter column %2$I type %3$s using (%2$I%4$s)::%3$s',
             wanted.table_name, wanted.column_name, wanted.type,
             case when stands.atttypid = 'timestamp'::regtype then ' at time zone ''UTC'''
               when wanted.type = 'uuid' or wanted.type = 'jsonb' then '::text' else '' end);
