@@ -14,7 +14,7 @@ import typer
 from starlette.types import ASGIApp
 
 from courseyard import __version__
-from courseyard.cli import db, demo, serve
+from courseyard.cli import admin, db, demo, doctor, serve
 from courseyard.content import importer
 from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
@@ -88,12 +88,12 @@ def _services(
 ) -> Services:
     access_tokens = AccessTokens(derive_key(secret, "access"))
     supabase = SupabaseTokens(client, settings.supabase_url, settings.supabase_jwt_secret)
-    admin = SupabaseAdmin(client, settings.supabase_url, settings.supabase_service_role_key)
+    users = SupabaseAdmin(client, settings.supabase_url, settings.supabase_service_role_key)
     return Services(
         origins=origins,
         db=db,
         accounts=Accounts(db, Passwords()),
-        directory=Directory(db, admin),
+        directory=Directory(db, users),
         identity=Identity(db, settings.service_key, access_tokens, supabase),
         access_tokens=access_tokens,
         packages=_Packages(db, open_store(settings.package_store, settings.data)),
@@ -118,6 +118,8 @@ commands = typer.Typer(
 )
 serve.register(commands, compose)
 demo.register(commands, compose)
+admin.register(commands, compose)
+doctor.register(commands)
 commands.add_typer(db.commands, name="db")
 
 

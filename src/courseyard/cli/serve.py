@@ -78,13 +78,13 @@ def run_server(compose: Compose, settings: Settings, host: str | None, port: int
             )
             await server.serve(sockets)
 
-    with _database(settings) as database_url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with database(settings) as database_url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(database_url))
     typer.echo("Stopped.")
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[str]:
+def database(settings: Settings) -> Iterator[str]:
     """The database's address; the embedded server runs, and is up to date, as long as this is open."""
     if settings.database_url is not None:
         ensure_current(settings.database_url, embedded=False)
@@ -100,9 +100,8 @@ def _database(settings: Settings) -> Iterator[str]:
 
 
 async def _greet(site: Site) -> list[str]:
-    origins = site.services.origins
-    return [
-        f"Courseyard is ready: {origins.app}",
-        f"REST interface: {origins.app}/api/docs",
-        "Ctrl-C stops it.",
-    ]
+    svc = site.services
+    lines = [f"Courseyard is ready: {svc.origins.app}", f"REST interface: {svc.origins.app}/api/docs"]
+    if await svc.db.one("people.any_account") is None:
+        lines.append("Nobody can sign in yet. Let an administrator in: courseyard admin you@example.org")
+    return [*lines, "Ctrl-C stops it."]

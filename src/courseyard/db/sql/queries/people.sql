@@ -137,3 +137,6 @@ where %(search)s::text is null
   or p.full_name ilike %(search)s or p.email ilike %(search)s or l.external_id ilike %(search)s
 order by lower(coalesce(p.full_name, p.email)), p.id
 limit %(limit)s offset %(offset)s;
+
+-- name: any_account
+select profile_id::text as profile_id from courseyard.accounts where disabled_at is null limit 1;
