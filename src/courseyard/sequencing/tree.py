@@ -1,0 +1,291 @@
+"""The activity tree of a course: what the manifest says, with the schema's defaults, never changed afterwards.
+
+Activities are numbered in preorder; 0 is the organisation. Everything else in this package speaks of these numbers.
+Control mode, rules, limits, rollup, objectives: SCORM 2004 Sequencing and Navigation, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Document = Mapping[str, Any]
+
+# The fields of a shared global objective, and of a local one.
+FIELDS = ("satisfied", "measure", "completion", "progress", "raw", "min", "max")
+_IMS_FIELDS = ("satisfied", "measure")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a rule; ``objective`` is the index of the activity's objective that it looks at."""
+
+    name: str
+    negated: bool
+    objective: int
+    measure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A sequencing rule: when the conditions hold, the action is taken."""
+
+    number: int
+    action: str
+    every: bool
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RollupRule:
+    """A rollup rule of a cluster over its children."""
+
+    number: int
+    action: str
+    children: str
+    minimum_count: int
+    minimum_percent: float
+    every: bool
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A local objective: ``reads`` and ``writes`` say per field which global objectives it is mapped to."""
+
+    id: str | None
+    satisfied_by_measure: bool
+    min_measure: float
+    reads: Mapping[str, str]
+    writes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One node of the tree with all of its definition."""
+
+    index: int
+    id: str
+    title: str
+    parent: int
+    depth: int
+    children: tuple[int, ...]
+    resource: bool
+    visible: bool
+    # control modes
+    choice: bool
+    choice_exit: bool
+    flow: bool
+    forward_only: bool
+    current_objective_info: bool
+    current_progress_info: bool
+    prevent_activation: bool
+    constrain_choice: bool
+    # rules and limits
+    pre_rules: tuple[Rule, ...]
+    exit_rules: tuple[Rule, ...]
+    post_rules: tuple[Rule, ...]
+    attempt_limit: int | None
+    # rollup
+    rollup_rules: tuple[RollupRule, ...]
+    rollup_satisfied: bool
+    rollup_completion: bool
+    measure_weight: float
+    progress_weight: float
+    required_for: Mapping[str, str]
+    measure_satisfaction_if_active: bool
+    # objectives, completion, delivery
+    objectives: tuple[Objective, ...]
+    completed_by_measure: bool
+    min_progress: float
+    tracked: bool
+    completion_set_by_content: bool
+    objective_set_by_content: bool
+    # selection and randomisation
+    selection_timing: str
+    select_count: int | None
+    randomization_timing: str
+    reorder_children: bool
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it has no parts."""
+        return not self.children
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A course as activities in preorder."""
+
+    activities: tuple[Activity, ...]
+    by_id: Mapping[str, int]
+    edition: str
+    objectives_global_to_system: bool
+
+    def path(self, index: int) -> list[int]:
+        """From the root to an activity, both included."""
+        found = []
+        at = index
+        while at >= 0:
+            found.append(at)
+            at = self.activities[at].parent
+        found.reverse()
+        return found
+
+    def common_ancestor(self, one: int, other: int) -> int:
+        """The deepest activity that is both above (or equal to) the one and the other."""
+        above = set(self.path(one))
+        at = other
+        while at not in above:
+            at = self.activities[at].parent
+        return at
+
+
+def build_tree(document: Document, organization: str | None = None) -> Tree:
+    """Build the tree of a course document's organisation (the default one if none is named)."""
+    wanted = organization or document.get("default_organization")
+    organizations = document["organizations"]
+    root = next((o for o in organizations if o["identifier"] == wanted), organizations[0])
+    edition = str(document.get("edition", "4th"))
+    made: list[Activity | None] = []
+    # A stack instead of recursion: a tree may be deeper than Python's call stack.
+    stack: list[tuple[Document, int, int, int]] = [(root, -1, 0, 0)]
+    order: list[tuple[Document, int, int]] = []
+    kids: list[list[int]] = []
+    while stack:
+        item, parent, depth, _ = stack.pop()
+        index = len(order)
+        order.append((item, parent, depth))
+        kids.append([])
+        if parent >= 0:
+            kids[parent].append(index)
+        for part in reversed(item.get("children", ())):
+            stack.append((part, index, depth + 1, 0))
+    made = [
+        _activity(item, index, parent, depth, tuple(kids[index]), edition)
+        for index, (item, parent, depth) in enumerate(order)
+    ]
+    activities = tuple(a for a in made if a is not None)
+    by_id: dict[str, int] = {}
+    for activity in activities:
+        by_id.setdefault(activity.id, activity.index)
+    return Tree(activities, by_id, edition, bool(root.get("objectives_global_to_system", True)))
+
+
+def _activity(item: Document, index: int, parent: int, depth: int, children: tuple[int, ...], edition: str) -> Activity:
+    scorm12 = edition == "1.2"
+    sequencing: Document = {} if scorm12 else item.get("sequencing", {})
+    control = sequencing.get("control_mode", {})
+    constrained = sequencing.get("constrained_choice", {})
+    rules = sequencing.get("rules", {})
+    rollup = sequencing.get("rollup", {})
+    considerations = sequencing.get("rollup_considerations", {})
+    delivery = sequencing.get("delivery", {})
+    randomization = sequencing.get("randomization", {})
+    threshold = item.get("completion_threshold", {})
+    objectives = _objectives(sequencing.get("objectives", {}), edition)
+    names = {o.id: i for i, o in reversed(list(enumerate(objectives))) if o.id}
+    return Activity(
+        index=index,
+        id=item["identifier"],
+        title=item.get("title", item["identifier"]),
+        parent=parent,
+        depth=depth,
+        children=children,
+        resource=bool(item.get("href")),
+        visible=bool(item.get("visible", True)),
+        choice=bool(control.get("choice", True)),
+        choice_exit=bool(control.get("choice_exit", True)),
+        # SCORM 1.2 knows neither: its learners go where they like.
+        flow=bool(control.get("flow", scorm12)),
+        forward_only=bool(control.get("forward_only", False)),
+        current_objective_info=bool(control.get("use_current_attempt_objective_info", True)),
+        current_progress_info=bool(control.get("use_current_attempt_progress_info", True)),
+        prevent_activation=bool(constrained.get("prevent_activation", False)),
+        constrain_choice=bool(constrained.get("constrain_choice", False)),
+        pre_rules=_rules(rules.get("pre", ()), names),
+        exit_rules=_rules(rules.get("exit", ()), names),
+        post_rules=_rules(rules.get("post", ()), names),
+        attempt_limit=sequencing.get("limits", {}).get("attempt_limit"),
+        rollup_rules=tuple(_rollup_rule(n, r) for n, r in enumerate(rollup.get("rules", ()), 1)),
+        rollup_satisfied=bool(rollup.get("objective_satisfied", True)),
+        rollup_completion=bool(rollup.get("progress_completion", True)),
+        measure_weight=float(rollup.get("objective_measure_weight", 1.0)),
+        progress_weight=float(threshold.get("progress_weight", 1.0)),
+        required_for={
+            "satisfied": considerations.get("required_for_satisfied", "always"),
+            "notSatisfied": considerations.get("required_for_not_satisfied", "always"),
+            "completed": considerations.get("required_for_completed", "always"),
+            "incomplete": considerations.get("required_for_incomplete", "always"),
+        },
+        measure_satisfaction_if_active=bool(considerations.get("measure_satisfaction_if_active", True)),
+        objectives=objectives,
+        # Completion by measure is new in the 4th Edition; before, the threshold only speaks to the SCO.
+        completed_by_measure=bool(threshold.get("completed_by_measure", False)) and edition == "4th",
+        min_progress=float(threshold.get("min_progress_measure", 1.0)),
+        tracked=bool(delivery.get("tracked", True)),
+        completion_set_by_content=bool(delivery.get("completion_set_by_content", False)),
+        objective_set_by_content=bool(delivery.get("objective_set_by_content", False)),
+        selection_timing=randomization.get("selection_timing", "never"),
+        select_count=randomization.get("select_count"),
+        randomization_timing=randomization.get("randomization_timing", "never"),
+        reorder_children=bool(randomization.get("reorder_children", False)),
+    )
+
+
+def _rules(rules: Any, names: Mapping[str, int]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(n, rule["action"], rule.get("combination", "all") == "all", _conditions(rule, names))
+        for n, rule in enumerate(rules, 1)
+    )
+
+
+def _conditions(rule: Document, names: Mapping[str, int]) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(
+            c["condition"],
+            bool(c.get("not", False)),
+            # An objective that the activity does not have is unknown for ever: index -1.
+            names.get(c["objective"], -1) if c.get("objective") else 0,
+            float(c.get("measure", 0.0)),
+        )
+        for c in rule.get("conditions", ())
+    )
+
+
+def _rollup_rule(number: int, rule: Document) -> RollupRule:
+    return RollupRule(
+        number,
+        rule["action"],
+        rule.get("child_activity_set", "all"),
+        int(rule.get("minimum_count", 0)),
+        float(rule.get("minimum_percent", 0.0)),
+        rule.get("combination", "any") == "all",
+        _conditions(rule, {}),
+    )
+
+
+def _objectives(objectives: Document, edition: str) -> tuple[Objective, ...]:
+    """The primary objective first; an activity without one has an unnamed one (SN 3.10)."""
+    primary = _objective(objectives.get("primary") or {}, edition)
+    return (primary, *(_objective(o, edition) for o in objectives.get("others", ())))
+
+
+def _objective(objective: Document, edition: str) -> Objective:
+    reads: dict[str, str] = {}
+    writes: dict[str, tuple[str, ...]] = {}
+    for mapped in objective.get("maps", ()):
+        fields = FIELDS if mapped.get("adlseq") and edition == "4th" else _IMS_FIELDS
+        for field in fields:
+            if mapped.get(f"read_{field}", True):
+                reads.setdefault(field, mapped["target"])
+            if mapped.get(f"write_{field}", False):
+                writes[field] = (*writes.get(field, ()), mapped["target"])
+    return Objective(
+        objective.get("id"),
+        bool(objective.get("satisfied_by_measure", False)),
+        float(objective.get("min_normalized_measure", 1.0)),
+        reads,
+        writes,
+    )
