@@ -2,7 +2,7 @@
 
 ``db_url``: address of a database with all migrations applied, thrown away after the test.
 ``empty_db``: the same without anything in it.
-``either_db`` / ``either_empty_db``: as above, the test runs once per server (PostgreSQL 15 and the embedded one).
+``either_db`` / ``either_empty_db``: as above, the test runs once per server: PostgreSQL 15 and the embedded one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,16 +85,22 @@ class Clusters:
 
 
 @pytest.fixture(scope="session")
-def clusters() -> Iterator[Clusters]:
-    """All servers of this test process. Not below pytest's own folder: the server's user may not walk into that."""
-    folder = Path(f"/tmp/courseyard-tests-{os.getpid()}")  # noqa: S108  # made by us, removed by us
-    folder.mkdir(mode=0o755)
-    found = Clusters(folder)
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may walk to, which pytest's own is not: the server runs as another user than root."""
+    folder = Path(tempfile.mkdtemp(prefix="courseyard-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def clusters(open_folder: Path) -> Iterator[Clusters]:
+    """All servers of this test process."""
+    found = Clusters(open_folder)
     try:
         yield found
     finally:
         found.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-import psycopg
 
-from courseyard.db.verify import verify
 from courseyard.db.server import connect
+from courseyard.db.verify import verify
 
 
 def test_a_migrated_database_verifies(either_db):

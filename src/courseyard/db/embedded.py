@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: a server of our own in the data directory, for those who have none.
 
 What is true is what a real connection says: a PID file or a process table proves nothing after a crash.
-Several commands may use one server at once; the last one that uses it stops it. Each holds a shared lock for as
-long, so that one that was killed is no longer counted.
+Several commands may use one server at once; the last one that uses it stops it. Each holds a shared lock for
+as long, so that one that was killed is no longer counted.
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ class EmbeddedServer:
                 return
             run(
                 [
-                    programs.path("pg_ctl"), "stop", "-D", str(cluster), "-w", "-t", str(STOP_SECONDS), "-m", mode,
+                    programs.path("pg_ctl"), "stop", "-D", str(cluster), "-m", mode,
+                    "-w", "-t", str(STOP_SECONDS),
                 ],
                 self._owner,
                 check=False,

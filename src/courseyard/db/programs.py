@@ -154,18 +154,22 @@ def within_reach(programs: Programs, owner: Owner | None, elsewhere: Path) -> Pr
     if owner is None or reachable(programs.folder, owner):
         return programs
     home = programs.folder.parent
+    package = home.parent.name
     stem = f"programs-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}-"
     copy = elsewhere / f"{stem}{programs.version}"
-    if not (copy / programs.folder.name / "postgres").exists():
+    if not copy.exists():
         open_folder(elsewhere)
         draft = elsewhere / f"{copy.name}.{os.getpid()}"
-        shutil.copytree(home, draft, symlinks=True)
+        shutil.copytree(home, draft / package / home.name, symlinks=True)
+        if (libraries := home.parent.parent / f"{package}.libs").is_dir():
+            # Where a wheel keeps its shared libraries; the programs look for them by this relative path.
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
         _let_others_read(draft)
         for old in elsewhere.glob(f"{stem}*"):
             if old != draft:
                 shutil.rmtree(old)
         draft.rename(copy)
-    return Programs(copy / programs.folder.name, programs.version)
+    return Programs(copy / package / home.name / programs.folder.name, programs.version)
 
 
 def open_folder(folder: Path) -> None:
