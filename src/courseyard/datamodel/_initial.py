@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Elements that belong to one session and are never handed to the next.
-_SESSION_ONLY = frozenset(
-    {"cmi.exit", "cmi.session_time", "cmi.core.exit", "cmi.core.session_time", "adl.nav.request"}
-)
+_SESSION_ONLY = frozenset({"cmi.exit", "cmi.session_time", "cmi.core.exit", "cmi.core.session_time", "adl.nav.request"})
 
 
 def resumable(standard: str, state: Mapping[str, str]) -> bool:
@@ -82,25 +80,17 @@ def _item2004(item: Mapping[str, Any]) -> dict[str, str]:
             or limits.get("attempt_absolute_duration"),
             "cmi.time_limit_action": item.get("time_limit_action"),
             "cmi.completion_threshold": _completion_threshold(item.get("completion_threshold") or {}),
-            "cmi.scaled_passing_score": _passing_score(
-                (sequencing.get("objectives") or {}).get("primary") or {}
-            ),
+            "cmi.scaled_passing_score": _passing_score((sequencing.get("objectives") or {}).get("primary") or {}),
         }
     )
 
 
 def _completion_threshold(threshold: Mapping[str, Any]) -> str | None:
-    return (
-        _decimal(threshold.get("min_progress_measure", 1.0))
-        if threshold.get("completed_by_measure")
-        else None
-    )
+    return _decimal(threshold.get("min_progress_measure", 1.0)) if threshold.get("completed_by_measure") else None
 
 
 def _passing_score(primary: Mapping[str, Any]) -> str | None:
-    return (
-        _decimal(primary.get("min_normalized_measure", 1.0)) if primary.get("satisfied_by_measure") else None
-    )
+    return _decimal(primary.get("min_normalized_measure", 1.0)) if primary.get("satisfied_by_measure") else None
 
 
 def _decimal(number: Any) -> str:
@@ -114,9 +104,7 @@ def _given(elements: Mapping[str, Any]) -> dict[str, str]:
 def _with_objectives(kept: Mapping[str, str], objectives: Sequence[Mapping[str, str]]) -> dict[str, str]:
     data = dict(kept)
     places = {
-        value: name
-        for name, value in data.items()
-        if name.startswith("cmi.objectives.") and name.endswith(".id")
+        value: name for name, value in data.items() if name.startswith("cmi.objectives.") and name.endswith(".id")
     }
     for objective in objectives:
         place = places.setdefault(objective["id"], f"cmi.objectives.{len(places)}.id").removesuffix("id")

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 from ._status import judged
 from ._tables import table
-from ._types import check
+from ._types import canonical, check
 
-_INDEX = re.compile(r"\.([0-9]+)(?=\.|$)")
+_INDEX = re.compile(r"\.([0-9]+)(?=\.|\Z)")
 _CANONICAL = re.compile(r"0|[1-9][0-9]{0,6}")
 _TARGET = re.compile(r"adl\.nav\.request_valid\.(choice|jump)\.\{target=([^{}]+)\}")
 _KEYWORDS = ("_children", "_count")
@@ -45,7 +45,14 @@ class _Name(NamedTuple):
     indexes: tuple[tuple[str, str, str], ...]  # (collection, its pattern, index as written), outermost first
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the protocol, not an error of ours
+class _Accepted(NamedTuple):
+    name: _Name
+    spec: Mapping[str, Any]
+    value: str
+    rule: str
+
+
+class _RefusalError(Exception):
     """A call that the data model answers with an error; `name` is a key of the table's `codes`."""
 
     def __init__(self, name: str, rule: str = "") -> None:
@@ -65,7 +72,11 @@ def _parse(element: str) -> _Name:
 
 
 class Model:
-    """Get and set on a flat state. `valid` answers adl.nav.request_valid: {"continue", "previous": bool, "choice", "jump": ids}."""
+    """Get and set on a flat state.
+
+    `valid` answers adl.nav.request_valid: {"continue": bool, "previous": bool, "choice": ids, "jump": ids};
+    what is absent reads "unknown".
+    """
 
     def __init__(
         self,
@@ -82,7 +93,9 @@ class Model:
         self._counts: dict[str, int] = {}
         self._unique: dict[str, dict[str, str]] = {}
         for element, value in state.items():
-            self._store(element, _parse(element), value)
+            name = _parse(element)
+            shared = bool(self.table.elements.get(name.pattern, {}).get("shared"))
+            self._store(element, name, value, shared=shared)
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -90,28 +103,28 @@ class Model:
         """Value and error number of GetValue (RTE 3.1.4.1 of SCORM 2004, LMSGetValue of 1.2)."""
         try:
             return self._get(element), 0
-        except Refusal as refusal:
+        except _RefusalError as refusal:
             return "", self.table.codes[refusal.name]
 
     def _get(self, element: str) -> str:
         if element == "":
-            raise Refusal("get")
+            raise _RefusalError("get")
         base, _, last = element.rpartition(".")
         if last in _KEYWORDS:
             return self._keyword(_parse(base), base, last)
         name = _parse(element)
         spec = self.table.elements.get(name.pattern)
         if spec is None:
-            raise Refusal("unknown")
+            raise _RefusalError("unknown")
         if spec["access"] == "wo":
-            raise Refusal("write_only")
+            raise _RefusalError("write_only")
         self._existing(name)
         if spec.get("shared") and "r" not in self._shared_access(name):
-            raise Refusal("write_only")
+            raise _RefusalError("write_only")
         value = self._value(element, name, spec)
         if value is None:
             if self.table.codes["unset"]:
-                raise Refusal("unset")
+                raise _RefusalError("unset")
             return ""
         return value
 
@@ -136,13 +149,11 @@ class Model:
             self._existing(name)
             return str(self._counts.get(base, 0))
         known = name.pattern in self.table.elements or self._is_branch(name.pattern)
-        raise Refusal("unknown" if not known else "no_children" if keyword == "_children" else "no_count")
+        raise _RefusalError("unknown" if not known else "no_children" if keyword == "_children" else "no_count")
 
     def _children(self, pattern: str) -> list[str] | None:
         collection = self.table.collections.get(pattern)
-        children: list[str] | None = (
-            collection.get("children") if collection else self.table.groups.get(pattern)
-        )
+        children: list[str] | None = collection.get("children") if collection else self.table.groups.get(pattern)
         return children
 
     def _is_branch(self, pattern: str) -> bool:
@@ -151,7 +162,7 @@ class Model:
     def _existing(self, name: _Name) -> None:
         for collection, _, index in name.indexes:
             if not _CANONICAL.fullmatch(index) or int(index) >= self._counts.get(collection, 0):
-                raise Refusal("get_index")
+                raise _RefusalError("get_index")
 
     def _shared_access(self, name: _Name) -> str:
         collection, _, index = name.indexes[0]
@@ -160,62 +171,63 @@ class Model:
     # -- writing -------------------------------------------------------------------------------------------
 
     def set(self, element: str, value: str) -> Problem | None:
-        """SetValue. None: kept. A finding: kept, with a remark. Else refused with the specification's error number."""
+        """SetValue. None: kept. A finding: kept, with a remark. Else refused with the standard's error number."""
         return self._set(element, value, as_call=True)
 
     def check(self, element: str, value: str) -> Problem | None:
         """What `set` would answer, without setting."""
         try:
-            _, _, rule = self._judge(element, value)
-        except Refusal as refusal:
+            accepted = self._judge(element, value)
+        except _RefusalError as refusal:
             return self._problem(element, refusal.name, refusal.rule)
-        return self._finding(element, rule) if rule else None
+        return self._finding(element, accepted.rule) if accepted.rule else None
 
     def apply(self, changes: Iterable[Sequence[str]]) -> Applied:
-        """Take the accepted changes of a browser, in order: [[element, value], …]. Never raises on bad input."""
+        """Take the accepted changes of a browser, in order: [[element, value], …]. Never raises on bad values."""
         changed: list[tuple[str, str]] = []
         problems: list[Problem] = []
         for element, value in changes:
             problem = self._set(element, value, as_call=False)
             if problem is None or problem.kind == "finding":
-                changed.append((element, value))
+                changed.append((element, self.state.get(element, "")))
             if problem is not None:
                 problems.append(problem)
         return Applied(changed, problems)
 
     def _set(self, element: str, value: str, *, as_call: bool) -> Problem | None:
         try:
-            name, spec, rule = self._judge(element, value)
-        except Refusal as refusal:
+            found = self._judge(element, value)
+        except _RefusalError as refusal:
             return self._problem(element, refusal.name, refusal.rule)
-        if spec.get("append") and as_call:
-            value = self.state.get(element, "") + value
-        self._store(element, name, value, shared=bool(spec.get("shared")))
-        return self._finding(element, rule) if rule else None
+        appended = as_call and found.spec.get("append")
+        whole = self.state.get(element, "") + found.value if appended else found.value
+        self._store(element, found.name, whole, shared=bool(found.spec.get("shared")))
+        return self._finding(element, found.rule) if found.rule else None
 
-    def _judge(self, element: str, value: str) -> tuple[_Name, Mapping[str, Any], str]:
+    def _judge(self, element: str, value: str) -> _Accepted:
         if element == "":
-            raise Refusal("set")
+            raise _RefusalError("set")
         base, _, last = element.rpartition(".")
         if last in _KEYWORDS:
-            raise Refusal(self._keyword_set(_parse(base).pattern, last))
+            raise _RefusalError(self._keyword_set(_parse(base).pattern, last))
         name = _parse(element)
         spec = self.table.elements.get(name.pattern)
         if spec is None:
-            raise Refusal("unknown")
+            raise _RefusalError("unknown")
         if name.pattern == "cmi._version":
-            raise Refusal("keyword")
+            raise _RefusalError("keyword")
         if spec["access"] == "ro":
-            raise Refusal("read_only")
+            raise _RefusalError("read_only")
         self._reachable(element, name)
         if spec.get("shared") and "w" not in self._shared_access(name):
-            raise Refusal("read_only")
+            raise _RefusalError("read_only")
         interaction = self._interaction(name, spec)
+        value = canonical(self.table, spec, value, interaction)
         verdict = check(self.table, spec, value, strict=self.strict, interaction=interaction)
         if verdict.refused:
-            raise Refusal(verdict.refused, verdict.rule)
+            raise _RefusalError(verdict.refused, verdict.rule)
         self._not_double(element, value, name, spec, interaction)
-        return name, spec, verdict.rule
+        return _Accepted(name, spec, value, verdict.rule)
 
     def _keyword_set(self, pattern: str, keyword: str) -> str:
         known = self._children(pattern) if keyword == "_children" else pattern in self.table.collections
@@ -225,11 +237,12 @@ class Model:
         """Records are made in order, each by its key where it has one (RTE 3.1.5, 4.1.1.3)."""
         for collection, pattern, index in name.indexes:
             count = self._counts.get(collection, 0)
-            if not _CANONICAL.fullmatch(index) or int(index) > count:
-                raise Refusal("set_index")
-            key = self.table.collections[pattern].get("key")
+            rule = self.table.collections[pattern]
+            if not _CANONICAL.fullmatch(index) or int(index) > count - bool(rule.get("fixed")):
+                raise _RefusalError("set_index")
+            key = rule.get("key")
             if int(index) == count and key and element != f"{collection}.{index}.{key}":
-                raise Refusal("dependency", "id-first")
+                raise _RefusalError("dependency", "id-first")
 
     def _interaction(self, name: _Name, spec: Mapping[str, Any]) -> str:
         """The type of the interaction that a response belongs to; refuses where it must be known and is not."""
@@ -238,25 +251,22 @@ class Model:
         collection, _, index = name.indexes[0]
         kind = self.state.get(f"{collection}.{index}.type", "")
         if "needs" in spec and not kind:
-            raise Refusal("dependency", "type-first")
-        if len(name.indexes) > 1 and int(name.indexes[1][2]) >= self.table.responses.get(kind, {}).get(
-            "most", 1 << 30
-        ):
-            if name.indexes[1][1].endswith(".correct_responses"):
-                raise Refusal("set_index", "one-pattern")
+            raise _RefusalError("dependency", "type-first")
+        inner = name.indexes[1] if len(name.indexes) > 1 else None
+        most = self.table.responses.get(kind, {}).get("most")
+        if inner and most and inner[1].endswith(".correct_responses") and int(inner[2]) >= most:
+            raise _RefusalError("set_index", "one-pattern")
         return kind
 
-    def _not_double(
-        self, element: str, value: str, name: _Name, spec: Mapping[str, Any], interaction: str
-    ) -> None:
+    def _not_double(self, element: str, value: str, name: _Name, spec: Mapping[str, Any], interaction: str) -> None:
         if spec.get("once") and self.state.get(element, value) != value:
-            raise Refusal("duplicate", "set-once")
+            raise _RefusalError("duplicate", "set-once")
         family = self._family(name, interaction)
         if family is None:
             return
         holder = self._unique.get(family[0], {}).get(_same(value, family[1]))
         if holder is not None and holder != element:
-            raise Refusal("duplicate", "unique")
+            raise _RefusalError("duplicate", "unique")
 
     def _family(self, name: _Name, interaction: str) -> tuple[str, bool] | None:
         """The collection within which the value must be unique, and whether it is compared as a set."""
@@ -267,9 +277,7 @@ class Model:
         return name.indexes[-1][0], bool(rule.get("distinct"))
 
     def _store(self, element: str, name: _Name, value: str, *, shared: bool = False) -> None:
-        interaction = (
-            self.state.get(f"{name.indexes[0][0]}.{name.indexes[0][2]}.type", "") if name.indexes else ""
-        )
+        interaction = self.state.get(f"{name.indexes[0][0]}.{name.indexes[0][2]}.type", "") if name.indexes else ""
         if family := self._family(name, interaction):
             holders = self._unique.setdefault(family[0], {})
             before = self.state.get(element)
@@ -288,9 +296,7 @@ class Model:
 
     def _problem(self, element: str, name: str, rule: str) -> Problem:
         code = self.table.codes[name]
-        return Problem(
-            element, "refused", code, rule, f"{element or 'no element'}: {self.table.errors[str(code)]}"
-        )
+        return Problem(element, "refused", code, rule, f"{element or 'no element'}: {self.table.errors[str(code)]}")
 
     def _finding(self, element: str, rule: str) -> Problem:
         leniency = self.table.raw["leniencies"].get(rule)

@@ -90,8 +90,7 @@ def _summarise2004(state: Mapping[str, str]) -> Summary:
     raw, low, high = (_number(state.get(f"cmi.score.{part}")) for part in ("raw", "min", "max"))
     scaled = _number(state.get("cmi.score.scaled"))
     return Summary(
-        completion=judged(elements["cmi.completion_status"], state)
-        or state.get("cmi.completion_status", "unknown"),
+        completion=judged(elements["cmi.completion_status"], state) or state.get("cmi.completion_status", "unknown"),
         success=judged(elements["cmi.success_status"], state) or state.get("cmi.success_status", "unknown"),
         raw=raw,
         min=low,
@@ -153,7 +152,5 @@ def _lesson_status(known: Mapping[str, str]) -> str:
 
 def _settled(known: Mapping[str, str]) -> dict[str, str]:
     elements = table("2004").elements
-    verdicts = {
-        name: judged(elements[name], known) for name in ("cmi.completion_status", "cmi.success_status")
-    }
+    verdicts = {name: judged(elements[name], known) for name in ("cmi.completion_status", "cmi.success_status")}
     return {name: verdict for name, verdict in verdicts.items() if verdict is not None}

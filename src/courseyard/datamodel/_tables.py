@@ -54,9 +54,7 @@ class Table:
 
 def _form(spec: Mapping[str, Any], leniencies: Mapping[str, Mapping[str, Any]]) -> Form:
     names = [name for name in spec.get("lenient", ()) if "form" in leniencies[name]]
-    return Form(
-        re.compile(spec["form"]), tuple((name, re.compile(leniencies[name]["form"])) for name in names)
-    )
+    return Form(re.compile(spec["form"]), tuple((name, re.compile(leniencies[name]["form"])) for name in names))
 
 
 def _read(file: str) -> Table:

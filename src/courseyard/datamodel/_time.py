@@ -53,11 +53,7 @@ def _iso(hundredths: int) -> str:
     seconds, part = divmod(hundredths, 100)
     days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
     rest = f"{seconds % 60}.{part:02}".rstrip("0").rstrip(".") if part else str(seconds % 60)
-    clock = (
-        (f"{hours}H" if hours else "")
-        + (f"{minutes}M" if minutes else "")
-        + (f"{rest}S" if rest != "0" else "")
-    )
+    clock = (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "") + (f"{rest}S" if rest != "0" else "")
     date = f"P{days}D" if days else "P"
     if clock:
         return f"{date}T{clock}"

@@ -1,4 +1,4 @@
-"""Is this text a value of that type? Lexical form, vocabulary, range and length (RTE 4.1.1 of SCORM 2004, 3.4.2 of 1.2).
+"""Is this text a value of that type? Form, vocabulary, range, length (SCORM 2004 RTE 4.1.1, SCORM 1.2 RTE 3.4.2).
 
 Lengths are counted in UTF-16 units, as JavaScript counts them: both sides must come to the same verdict.
 """
@@ -14,6 +14,7 @@ from ._tables import Table
 
 _LANGUAGE_DELIMITER = re.compile(r"\{lang=([^}]*)\}")
 _FLAG = re.compile(r"\{(case_matters|order_matters)=([^}]*)\}")
+_DELIMITER = re.compile(r"\{(case_matters|lang)=([^}]*)\}")
 _PRIVATE_LANGUAGE = re.compile(r"[ix]|q[a-t][a-z]")
 _PAIR = "[.]"
 
@@ -38,9 +39,7 @@ def _longer(value: str, limit: int) -> bool:
     return 2 * len(value) > limit and length(value) > limit
 
 
-def check(
-    table: Table, spec: Mapping[str, Any], value: str, *, strict: bool, interaction: str = ""
-) -> Verdict:
+def check(table: Table, spec: Mapping[str, Any], value: str, *, strict: bool, interaction: str = "") -> Verdict:
     """Judge a value for the element `spec`; `interaction` is the interaction's type where responses depend on it."""
     if _longer(value, table.raw["cap"]):
         return Verdict("type", "cap")
@@ -55,13 +54,27 @@ def _too_long(table: Table, strict: bool) -> Verdict:
     return Verdict("type" if strict and table.raw["over_length"] == "refuse" else "", "length")
 
 
+def canonical(table: Table, spec: Mapping[str, Any], value: str, interaction: str) -> str:
+    """A long-fill-in answer with its delimiters in one order and the default ones ({lang=en}, false) left out.
+
+    ADL's cases read them back like this; every other value stays as the content wrote it.
+    """
+    kind = table.types[spec["type"]]
+    if kind["kind"] != "response" or not table.responses.get(interaction, {}).get("canonical"):
+        return value
+    found: dict[str, str] = {}
+    allowed = ("case_matters", "lang") if kind.get("pattern") else ("lang",)
+    while (part := _DELIMITER.match(value)) and part[1] in allowed and part[1] not in found:
+        found[part[1]] = "" if part[2] in ("en", "false") else part[0]
+        value = value[part.end() :]
+    return found.get("case_matters", "") + found.get("lang", "") + value
+
+
 def _text(_table: Table, _spec: Mapping[str, Any], _value: str, _strict: bool, _interaction: str) -> Verdict:
     return FINE
 
 
-def _vocabulary(
-    table: Table, spec: Mapping[str, Any], value: str, strict: bool, _interaction: str
-) -> Verdict:
+def _vocabulary(table: Table, spec: Mapping[str, Any], value: str, strict: bool, _interaction: str) -> Verdict:
     kind = table.types[spec["type"]]
     if value in spec.get("values", kind.get("values", ())):
         return FINE
@@ -99,9 +112,7 @@ def is_language(table: Table, value: str) -> bool:
     return first in table.languages or bool(_PRIVATE_LANGUAGE.fullmatch(first))
 
 
-def _language(
-    table: Table, _spec: Mapping[str, Any], value: str, _strict: bool, _interaction: str
-) -> Verdict:
+def _language(table: Table, _spec: Mapping[str, Any], value: str, _strict: bool, _interaction: str) -> Verdict:
     return FINE if value == "" or is_language(table, value) else WRONG_TYPE
 
 
@@ -148,7 +159,7 @@ def _worst(verdicts: Sequence[Verdict], too_many: bool) -> Verdict:
 
 
 def _without_flags(value: str, allowed: Sequence[str]) -> str | None:
-    """The pattern after its leading {case_matters=…} and {order_matters=…}; None where one is neither true nor false."""
+    """The pattern after its leading {case_matters=…}{order_matters=…}; None where one is neither true nor false."""
     while (flag := _FLAG.match(value)) and flag[1] in allowed:
         if flag[2] not in ("true", "false"):
             return None

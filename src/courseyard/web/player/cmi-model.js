@@ -1,6 +1,6 @@
 // The data model of one SCO: get and set on a flat state. The twin of courseyard/datamodel/_model.py.
 // @ts-check
-import { createCheck } from "./cmi-types.js";
+import { createTypes } from "./cmi-types.js";
 
 const INDEX = /\.([0-9]+)(?=\.|$)/g;
 const CANONICAL = /^(?:0|[1-9][0-9]{0,6})$/;
@@ -44,7 +44,7 @@ const asSet = (value, isSet) => (isSet ? value.split("[,]").sort().join("[,]") :
  */
 export function createModel({ table, data, strict, valid = {} }) {
   const { elements, collections, groups, codes } = table;
-  const check = createCheck(table, strict);
+  const { check, canonical } = createTypes(table, strict);
   /** @type {Map<string, string>} */
   const state = new Map();
   /** @type {Map<string, number>} */
@@ -106,9 +106,10 @@ export function createModel({ table, data, strict, valid = {} }) {
   /** Records are made in order, each by its key where it has one. */
   function reachable(element, { indexes }) {
     for (const { collection, pattern, index } of indexes) {
-      if (!CANONICAL.test(index) || Number(index) > count(collection)) refuse("set_index");
-      const key = collections[pattern].key;
-      if (key && Number(index) === count(collection) && element !== `${collection}.${index}.${key}`) {
+      const { key, fixed } = collections[pattern];
+      const isNew = Number(index) === count(collection);
+      if (!CANONICAL.test(index) || Number(index) > count(collection) || (fixed && isNew)) refuse("set_index");
+      if (key && isNew && element !== `${collection}.${index}.${key}`) {
         refuse("dependency", "id-first");
       }
     }
@@ -131,7 +132,7 @@ export function createModel({ table, data, strict, valid = {} }) {
     return rule?.unique ? { within: name.indexes.at(-1).collection, isSet: rule.distinct } : null;
   }
 
-  function judge(element, value) {
+  function judge(element, written) {
     if (element === "") refuse("set");
     const [base, last] = splitLast(element);
     if (last === "_children") refuse(children(parse(base).pattern) ? "keyword" : "unknown");
@@ -143,13 +144,14 @@ export function createModel({ table, data, strict, valid = {} }) {
     reachable(element, name);
     if (spec.shared && !access(name).includes("w")) refuse("read_only");
     const kind = interactionOf(name, spec);
+    const value = canonical(spec, written, kind);
     const verdict = check(spec, value, kind);
     if (verdict.refused) refuse(verdict.refused, verdict.rule);
     if (spec.once && (state.get(element) ?? value) !== value) refuse("duplicate", "set-once");
     const among = family(name, spec, kind);
     const holder = among && unique.get(among.within)?.get(asSet(value, among.isSet));
     if (holder && holder !== element) refuse("duplicate", "unique");
-    return { name, spec, rule: verdict.rule };
+    return { name, spec, value, rule: verdict.rule };
   }
 
   function store(element, name, spec, value) {
@@ -188,11 +190,11 @@ export function createModel({ table, data, strict, valid = {} }) {
 
     /**
      * `value` of the answer is what the element holds now; `rule` with code 0 is a finding: kept, with a remark.
-     * @param {string} element @param {string} value @returns {{ value: string, code: number, rule: string }}
+     * @param {string} element @param {string} written @returns {{ value: string, code: number, rule: string }}
      */
-    set: (element, value) =>
+    set: (element, written) =>
       guarded(() => {
-        const { name, spec, rule } = judge(element, value);
+        const { name, spec, value, rule } = judge(element, written);
         const whole = spec.append ? (state.get(element) ?? "") + value : value;
         store(element, name, spec, whole);
         return { value: whole, code: 0, rule };

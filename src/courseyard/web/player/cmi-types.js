@@ -27,9 +27,10 @@ function fits(form, value) {
 /**
  * @param {Table} table
  * @param {boolean} strict  without the named leniencies
- * @returns {(spec: any, value: string, interaction: string) => Verdict}
+ * @returns {{ check: (spec: any, value: string, interaction: string) => Verdict,
+ *             canonical: (spec: any, value: string, interaction: string) => string }}
  */
-export function createCheck(table, strict) {
+export function createTypes(table, strict) {
   const languages = new Set((table.languages || "").split(" "));
 
   /** null: does not fit; "": fits; else the leniency that let it in. */
@@ -131,11 +132,25 @@ export function createCheck(table, strict) {
     },
   };
 
-  return (spec, value, interaction) => {
+  const check = (spec, value, interaction) => {
     if (value.length > table.cap) return { refused: "type", rule: "cap" };
     const kind = table.types[spec.type];
     const verdict = kinds[kind.kind](spec, value, kind, interaction);
     const over = spec.spm && kind.kind !== "localized" && value.length > spec.spm;
     return over && !verdict.refused && !verdict.rule ? tooLong() : verdict;
   };
+
+  /** A long-fill-in answer with its delimiters in one order and the default ones left out, as ADL's cases read it back. */
+  const canonical = (spec, value, interaction) => {
+    const kind = table.types[spec.type];
+    if (kind.kind !== "response" || !table.responses[interaction]?.canonical) return value;
+    const found = {};
+    const form = kind.pattern ? /^\{(case_matters|lang)=([^}]*)\}/ : /^\{(lang)=([^}]*)\}/;
+    for (let part; (part = form.exec(value)) && !(part[1] in found); value = value.slice(part[0].length)) {
+      found[part[1]] = part[2] === "en" || part[2] === "false" ? "" : part[0];
+    }
+    return (found.case_matters || "") + (found.lang || "") + value;
+  };
+
+  return { check, canonical };
 }
