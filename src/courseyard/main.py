@@ -14,12 +14,13 @@ import typer
 from starlette.types import ASGIApp
 
 from courseyard import __version__
-from courseyard.cli import admin, db, demo, doctor, serve
+from courseyard.cli import admin, db, demo, doctor, package, serve
 from courseyard.content import importer
 from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
 from courseyard.errors import CourseyardError, SetupError
 from courseyard.keys import derive_key, read_secret
+from courseyard.logs import configure_logs
 from courseyard.people import (
     AccessTokens,
     Accounts,
@@ -72,6 +73,7 @@ class _Absent:
 @asynccontextmanager
 async def compose(settings: Settings, database_url: str, origins: Origins) -> AsyncIterator[Site]:
     """Build everything for one process; closed in reverse at the end."""
+    configure_logs(settings.log_format)
     secret = read_secret(settings.data, settings.secret_key)
     db = Database(database_url, prepared_statements=settings.prepared_statements)
     await db.open()
@@ -83,9 +85,7 @@ async def compose(settings: Settings, database_url: str, origins: Origins) -> As
         await db.close()
 
 
-def _services(
-    settings: Settings, origins: Origins, db: Database, client: httpx.AsyncClient, secret: str
-) -> Services:
+def _services(settings: Settings, origins: Origins, db: Database, client: httpx.AsyncClient, secret: str) -> Services:
     access_tokens = AccessTokens(derive_key(secret, "access"))
     supabase = SupabaseTokens(client, settings.supabase_url, settings.supabase_jwt_secret)
     users = SupabaseAdmin(client, settings.supabase_url, settings.supabase_service_role_key)
@@ -121,6 +121,7 @@ demo.register(commands, compose)
 admin.register(commands, compose)
 doctor.register(commands)
 commands.add_typer(db.commands, name="db")
+commands.add_typer(package.commands, name="package")
 
 
 def _show_version(wanted: bool) -> None:
@@ -131,9 +132,7 @@ def _show_version(wanted: bool) -> None:
 
 @commands.callback()
 def _main(
-    version: bool = typer.Option(
-        False, "--version", callback=_show_version, is_eager=True, help="Show the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Imports, plays and tracks SCORM packages on your own PostgreSQL."""
 

@@ -70,7 +70,9 @@ class Archive:
         """Close the file at the end of the block."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close the file."""
         self.zip.close()
 
@@ -93,8 +95,7 @@ class Archive:
         Raises:
             BadPackageError: larger than ``limit`` bytes, or damaged.
         """
-        data = b"".join(self.blocks(name, limit))
-        return data
+        return b"".join(self.blocks(name, limit))
 
     def blocks(self, name: str, limit: int = MAX_UNPACKED_BYTES) -> Iterator[bytes]:
         """One file in blocks, counted while it is read.
@@ -109,7 +110,9 @@ class Archive:
                 while block := file.read(_BLOCK):
                     read += len(block)
                     if read > min(limit, info.file_size):
-                        raise BadPackageError([finding("too-large", f"{name} has more than {limit:,} bytes.", file=name)])
+                        raise BadPackageError(
+                            [finding("too-large", f"{name} has more than {limit:,} bytes.", file=name)]
+                        )
                     yield block
         except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
             raise BadPackageError([finding("damaged-zip", f"{name}: {error}.", file=name)]) from error
@@ -128,7 +131,7 @@ def open_archive(path: Path) -> Archive:
     """
     try:
         opened = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, OverflowError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, OverflowError) as error:
         raise BadPackageError([_what_else(path)]) from error
     try:
         return _checked(opened)
@@ -152,7 +155,9 @@ def _checked(opened: zipfile.ZipFile) -> Archive:
     findings: list[Finding] = []
     infos = [info for info in opened.infolist() if not info.is_dir()]
     if len(infos) > MAX_PACKAGE_FILES:
-        raise BadPackageError([finding("too-many-files", f"It has {len(infos):,}; {MAX_PACKAGE_FILES:,} are accepted.")])
+        raise BadPackageError(
+            [finding("too-many-files", f"It has {len(infos):,}; {MAX_PACKAGE_FILES:,} are accepted.")]
+        )
     total = sum(info.file_size for info in infos)
     if total > MAX_UNPACKED_BYTES:
         raise BadPackageError([finding("too-large", f"Unpacked it would take {total:,} bytes.")])
@@ -201,8 +206,12 @@ def _check_entry(info: zipfile.ZipInfo, name: str, findings: list[Finding]) -> N
     kind = stat.S_IFMT(info.external_attr >> 16)
     if info.create_system == 3 and kind not in (0, stat.S_IFREG):
         findings.append(finding("special-file", file=name))
-    if info.file_size > COMPRESSION_RATIO_FROM_BYTES and info.file_size > MAX_COMPRESSION_RATIO * max(1, info.compress_size):
-        findings.append(finding("suspicious-compression", f"{info.file_size:,} bytes from {info.compress_size:,}.", file=name))
+    if info.file_size > COMPRESSION_RATIO_FROM_BYTES and info.file_size > MAX_COMPRESSION_RATIO * max(
+        1, info.compress_size
+    ):
+        findings.append(
+            finding("suspicious-compression", f"{info.file_size:,} bytes from {info.compress_size:,}.", file=name)
+        )
 
 
 def _condensed(findings: list[Finding], most: int = 20) -> list[Finding]:
@@ -213,9 +222,7 @@ def _condensed(findings: list[Finding], most: int = 20) -> list[Finding]:
         counts[one.code] = counts.get(one.code, 0) + 1
         if counts[one.code] <= most:
             kept.append(one)
-    return kept + [
-        finding(code, f"… and {count - most:,} more.") for code, count in counts.items() if count > most
-    ]
+    return kept + [finding(code, f"… and {count - most:,} more.") for code, count in counts.items() if count > most]
 
 
 def _at_root(opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], findings: list[Finding]) -> Archive:

@@ -86,9 +86,7 @@ async def import_package(
         try:
             files = await _store_files(store, archive, prefix, progress)
             async with db.transaction() as tx:
-                return await _keep(
-                    tx, checked, files, version_id, file_name, digest, package_id, title, created_by
-                )
+                return await _keep(tx, checked, files, version_id, file_name, digest, package_id, title, created_by)
         except BaseException:
             await asyncio.shield(store.delete_prefix(prefix))
             raise
@@ -144,9 +142,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-async def _store_files(
-    store: PackageFiles, archive: Archive, prefix: str, progress: Progress
-) -> list[tuple[str, int]]:
+async def _store_files(store: PackageFiles, archive: Archive, prefix: str, progress: Progress) -> list[tuple[str, int]]:
     files = []
     names = archive.names
     for done, name in enumerate(names):
@@ -170,7 +166,9 @@ async def _keep(
     parts = list(activities(document))
     facts = _public_facts(document, parts)
     if package_id is None:
-        row = await tx.one("packages.create", title=title or document["title"] or file_name, created_by=created_by, **facts)
+        row = await tx.one(
+            "packages.create", title=title or document["title"] or file_name, created_by=created_by, **facts
+        )
     else:
         row = await tx.one("packages.renew", package_id=package_id, title=title, **facts)
     if row is None:

@@ -135,7 +135,11 @@ def _version(root: Element, notes: Notes) -> tuple[str, str]:
     if spelled.startswith("2004"):
         return "2004", "4th" if _uses(root, "adlcp:data") else "3rd"
     standard, edition = _concluded(root)
-    notes.add("unclear-version", f"It was read as {'SCORM 1.2' if standard == '1.2' else 'SCORM 2004 ' + edition + ' Edition'}.", metadata)
+    notes.add(
+        "unclear-version",
+        f"It was read as {'SCORM 1.2' if standard == '1.2' else 'SCORM 2004 ' + edition + ' Edition'}.",
+        metadata,
+    )
     return standard, edition
 
 
@@ -201,7 +205,11 @@ def _check_files(context: _Context, files: Collection[str]) -> None:
 
 def _launch_files(context: _Context) -> Iterator[tuple[str, Element]]:
     for resource in context.resources.values():
-        if resource.href and resource.identifier in context.identifiers and not _is_external(resource.base + resource.href):
+        if (
+            resource.href
+            and resource.identifier in context.identifiers
+            and not _is_external(resource.base + resource.href)
+        ):
             path = _path(resource.base + resource.href)
             if path:
                 yield path, resource.element
@@ -331,8 +339,10 @@ def _add_resource(item: Document, element: Element, context: _Context, parameter
     if resource.scorm_type not in {"sco", "asset"}:
         context.notes.add("no-scorm-type", f"It is {resource.identifier!r}.", resource.element)
     # SCORM 1.2 content without a type is a SCO more often than not; taking it for one costs nothing.
-    item["scorm_type"] = resource.scorm_type if resource.scorm_type in {"sco", "asset"} else (
-        "sco" if context.standard == "1.2" else "asset"
+    item["scorm_type"] = (
+        resource.scorm_type
+        if resource.scorm_type in {"sco", "asset"}
+        else ("sco" if context.standard == "1.2" else "asset")
     )
     item["href"] = href
     if parameters:
@@ -391,7 +401,10 @@ def _add_run_time(item: Document, element: Element, context: _Context) -> None:
     if hidden:
         item["hide_lms_ui"] = [collapse(h) for h in hidden]
     shared = [
-        _shared(m, context.notes) for data in children(element, "data") for m in children(data, "map") if attribute(m, "targetID")
+        _shared(m, context.notes)
+        for data in children(element, "data")
+        for m in children(data, "map")
+        if attribute(m, "targetID")
     ]
     if shared:
         item["shared_data"] = shared
@@ -419,7 +432,11 @@ def _add_threshold(item: Document, element: Element, notes: Notes) -> None:
     if stated is not None and minimum is None:
         minimum = stated
         by_measure = True if by_measure is None else by_measure
-    for key, value in (("completed_by_measure", by_measure), ("min_progress_measure", minimum), ("progress_weight", weight)):
+    for key, value in (
+        ("completed_by_measure", by_measure),
+        ("min_progress_measure", minimum),
+        ("progress_weight", weight),
+    ):
         if value is not None:
             made[key] = value
     item["completion_threshold"] = made

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from courseyard.content.xml import Element, Notes, attribute, boolean, child, children, count, local, number, objective_id
+from courseyard.content.xml import (
+    Element,
+    Notes,
+    attribute,
+    boolean,
+    child,
+    children,
+    count,
+    local,
+    number,
+    objective_id,
+)
 
 Document = dict[str, Any]
 
@@ -196,7 +207,10 @@ def _rollup_rule(rule: Element, notes: Notes) -> Document:
     action, conditions = child(rule, "rollupAction"), child(rule, "rollupConditions")
     made: Document = {
         "conditions": [
-            {"condition": attribute(c, "condition") or "", **({"not": True} if attribute(c, "operator") == "not" else {})}
+            {
+                "condition": attribute(c, "condition") or "",
+                **({"not": True} if attribute(c, "operator") == "not" else {}),
+            }
             for c in (children(conditions, "rollupCondition") if conditions is not None else ())
         ],
         "action": (attribute(action, "action") if action is not None else None) or "",
