@@ -62,9 +62,7 @@ async def tracking(
     async with rights_of(svc.db, caller) as own:
         if await own.one("web.enrollment", enrollment_id=enrollment_id) is None:
             raise NotFoundError("There is no such enrolment.")
-        rows = await own.all(
-            "web.tracking", enrollment_id=enrollment_id, element=element, limit=limit, offset=offset
-        )
+        rows = await own.all("web.tracking", enrollment_id=enrollment_id, element=element, limit=limit, offset=offset)
     return rows, rows[0]["total"] if rows else 0
 
 

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from courseyard.errors import CourseyardError, SetupError, UnknownHostError
-from courseyard.web.problems import problem
+from courseyard.web.problems import log, problem
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -42,12 +42,7 @@ class Origin:
             port = parts.port
         except ValueError:
             parts, port = urlsplit(""), None
-        if (
-            parts.scheme not in _DEFAULT_PORTS
-            or not parts.hostname
-            or parts.path not in {"", "/"}
-            or parts.query
-        ):
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.path not in {"", "/"} or parts.query:
             raise SetupError(
                 f"{setting} is not an address that Courseyard can have.",
                 hint=f"Set {setting} to scheme and host alone, for example https://learn.example.org",
@@ -116,7 +111,11 @@ class OriginRouter:
             return
         request = Request(scope)
         target = await self._health(request) or self._choose(request.headers.get("host", ""))
-        await target(scope, receive, send)
+        try:
+            await target(scope, receive, send)
+        except Exception as error:
+            # The application has answered with status 500 already; here it is told to who runs the server.
+            log.error("unexpected error", path=scope["path"], exc_info=error)
 
     def _choose(self, host: str) -> ASGIApp:
         if self._origins.app.answers_to(host):

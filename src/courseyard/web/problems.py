@@ -91,7 +91,6 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
     return problem(from_http(error), allow_header(error))
 
 
-async def on_unexpected_error(_request: Request, error: Exception) -> Response:
-    """Exception handler for faults of ours: logged in full, told without any detail."""
-    log.error("unexpected error", exc_info=error)
+async def on_unexpected_error(_request: Request, _error: Exception) -> Response:
+    """Exception handler for faults of ours: told without any detail; the log has it in full."""
     return problem(CourseyardError())

@@ -133,9 +133,7 @@ class _Parts:
         name = options.get(b"filename")
         if options.get(b"name") == self._field and name and self.file_name is None:
             # Some browsers sent whole paths; only the last part is a name.
-            self.file_name = (
-                PurePosixPath(name.decode("utf-8", "replace").replace("\\", "/")).name[:255] or "upload"
-            )
+            self.file_name = PurePosixPath(name.decode("utf-8", "replace").replace("\\", "/")).name[:255] or "upload"
             self._wanted = True
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

@@ -33,8 +33,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the atte
 @router.post(
     "",
     status_code=201,
-    responses=problems(404, 409, 422)
-    | {200: {"model": EnrollmentAnswer, "description": "Was enrolled already."}},
+    responses=problems(404, 409, 422) | {200: {"model": EnrollmentAnswer, "description": "Was enrolled already."}},
 )
 async def enroll(response: Response, svc: Svc, caller: Staff, body: EnrollmentRequest) -> EnrollmentAnswer:
     """Enrol a learner, who is made known if need be. Enrolling twice answers 200 with what stands."""
@@ -56,9 +55,7 @@ async def list_enrollments(
     caller: AnyCaller,
     search: Search = None,
     package_id: Annotated[Id | None, Query(description="Only those in this package.")] = None,
-    status: Annotated[
-        str | None, Query(max_length=50, pattern=TEXT, description="Only with this status.")
-    ] = None,
+    status: Annotated[str | None, Query(max_length=50, pattern=TEXT, description="Only with this status.")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> list[EnrollmentAnswer]:

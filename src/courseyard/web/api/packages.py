@@ -90,9 +90,7 @@ async def delete_package(svc: Svc, caller: Staff, package_id: Id) -> None:
     await svc.packages.delete_package(str(package_id))
 
 
-@router.post(
-    "/{package_id}/versions", status_code=201, openapi_extra=_UPLOAD, responses=problems(404, 413, 422)
-)
+@router.post("/{package_id}/versions", status_code=201, openapi_extra=_UPLOAD, responses=problems(404, 413, 422))
 async def add_version(request: Request, svc: Svc, caller: Staff, package_id: Id) -> PackageImported:
     """Import a new version. Attempts that are running stay on the old one; new ones start on this."""
     await packages.require_change(svc, caller, str(package_id))

@@ -14,9 +14,7 @@ _MAX_OFFSET = 2**31 - 1
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many at most.")]
 Offset = Annotated[int, Query(ge=0, le=_MAX_OFFSET, description="How many to pass over.")]
-Search = Annotated[
-    str | None, Query(max_length=200, pattern=_TEXT, description="Only what has this text in it.")
-]
+Search = Annotated[str | None, Query(max_length=200, pattern=_TEXT, description="Only what has this text in it.")]
 
 
 def add_page_headers(request: Request, response: Response, total: int, limit: int, offset: int) -> None:

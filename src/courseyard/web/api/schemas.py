@@ -200,8 +200,8 @@ class LaunchRequest(Body):
     """How to open the player."""
 
     mode: Literal["normal", "browse", "review"] = "normal"
-    redirect_url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00-\x1f\\]+$")] | None = (
-        Field(default=None, description="Where the learner goes after leaving the player.")
+    redirect_url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00-\x1f\\]+$")] | None = Field(
+        default=None, description="Where the learner goes after leaving the player."
     )
 
 

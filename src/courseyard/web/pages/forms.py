@@ -38,9 +38,7 @@ def whole_number(form: FormData, name: str, label: str) -> int | None:
     if not value:
         return None
     if not value.isascii() or not value.lstrip("-").isdecimal() or len(value) > 12:
-        raise InvalidInputError(
-            f"{label}: '{value[:50]}' is no whole number.", hint="Type digits only, or nothing."
-        )
+        raise InvalidInputError(f"{label}: '{value[:50]}' is no whole number.", hint="Type digits only, or nothing.")
     return int(value)
 
 
@@ -84,11 +82,7 @@ def search_of(request: Request) -> str | None:
 def page_of(request: Request) -> int:
     """The number of the wanted page of a list, from 1."""
     wanted = request.query_params.get("page", "1")
-    return (
-        min(max(int(wanted), 1), _LAST_PAGE)
-        if wanted.isascii() and wanted.isdecimal() and len(wanted) < 9
-        else 1
-    )
+    return min(max(int(wanted), 1), _LAST_PAGE) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 9 else 1
 
 
 def offset_of(request: Request) -> int:

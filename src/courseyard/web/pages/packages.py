@@ -155,7 +155,12 @@ async def _show(request: Request, caller: Caller, **problems: Any) -> Response:
     found = await packages.detail(svc, caller, package_id)
     learners, total = await enrollments.find(svc, caller, package_id=package_id, limit=PAGE_SIZE, offset=0)
     errors = [value for value in problems.values() if isinstance(value, CourseyardError)]
-    values = {"version_error": None, "settings_error": None, "enroll_error": None, "enroll": {}} | problems
+    values = {
+        "version_error": None,
+        "settings_error": None,
+        "enroll_error": None,
+        "enroll": {"email": None, "name": None},
+    } | problems
     return page(
         request,
         "package.html",

@@ -16,6 +16,8 @@ from courseyard.web.context import client_address, require_person, services, ses
 from courseyard.web.pages import forms
 from courseyard.web.pages.rendering import back, page
 
+_NOTHING_ENTERED = {"email": None, "name": None, "role": None}
+
 
 async def show_list(request: Request) -> Response:
     """Everybody who is known."""
@@ -94,7 +96,7 @@ async def _link(request: Request, caller: Caller, profile_id: str) -> Response:
 async def _list(request: Request, _caller: Caller, **more: Any) -> Response:
     search = forms.search_of(request)
     rows = await services(request).directory.people(search, PAGE_SIZE, forms.offset_of(request))
-    values = {"error": None, "entered": {}, "link": None, "link_for": None} | more
+    values = {"error": None, "entered": _NOTHING_ENTERED, "link": None, "link_for": None} | more
     error = values["error"]
     return page(
         request,
@@ -112,9 +114,7 @@ async def _list(request: Request, _caller: Caller, **more: Any) -> Response:
 
 async def _account(request: Request, caller: Caller, error: CourseyardError | None = None) -> Response:
     has_password = await services(request).accounts.has_password(str(caller.profile_id))
-    return page(
-        request, "account.html", error.status if error else 200, has_password=has_password, error=error
-    )
+    return page(request, "account.html", error.status if error else 200, has_password=has_password, error=error)
 
 
 routes = [

@@ -31,9 +31,7 @@ def static_url(name: str) -> str:
 
 def _nav_link(path: str, text: str, request: Request) -> Markup:
     here = request.url.path == path or request.url.path.startswith(f"{path}/")
-    return Markup('<li><a href="{}"{}>{}</a></li>').format(
-        path, Markup(' aria-current="page"') if here else "", text
-    )
+    return Markup('<li><a href="{}"{}>{}</a></li>').format(path, Markup(' aria-current="page"') if here else "", text)
 
 
 def _environment() -> Environment:
@@ -90,7 +88,6 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-async def on_unexpected_error(request: Request, error: Exception) -> Response:
-    """Exception handler for faults of ours: logged in full, told without any detail."""
-    log.error("unexpected error", exc_info=error)
+async def on_unexpected_error(request: Request, _error: Exception) -> Response:
+    """Exception handler for faults of ours: told without any detail; the log has it in full."""
     return page(request, "error.html", 500, error=CourseyardError())

@@ -24,9 +24,7 @@ def time_element(when: datetime | None) -> Markup:
     """A moment in UTC that the browser shows in the viewer's own time zone; a dash for none."""
     if when is None:
         return Markup('<span class="dim">–</span>')
-    return Markup('<time datetime="{}">{}</time>').format(
-        when.isoformat(), when.strftime("%Y-%m-%d %H:%M UTC")
-    )
+    return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), when.strftime("%Y-%m-%d %H:%M UTC"))
 
 
 def duration(seconds: float | Decimal | None) -> str:
