@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
@@ -57,6 +57,13 @@ def _form(spec: Mapping[str, Any], leniencies: Mapping[str, Mapping[str, Any]]) 
     return Form(re.compile(spec["form"]), tuple((name, re.compile(leniencies[name]["form"])) for name in names))
 
 
+def _languages(codes: Mapping[str, list[str]]) -> Iterator[str]:
+    """The codes of ISO 639-2 and 639-1; the table groups them by first letter: {"a": ["arbce", "abe"]}."""
+    for first, (twos, ones) in codes.items():
+        yield from (first + twos[at : at + 2] for at in range(0, len(twos), 2))
+        yield from (first + one for one in ones)
+
+
 def _read(file: str) -> Table:
     raw = json.loads(resources.files(__package__).joinpath("tables", file).read_text("utf-8"))
     items: dict[str, dict[str, Any]] = raw["items"]
@@ -74,7 +81,7 @@ def _read(file: str) -> Table:
         responses=raw["responses"],
         items=items,
         forms=forms,
-        languages=frozenset(raw.get("languages", "").split()),
+        languages=frozenset(_languages(raw.get("languages", {}))),
     )
 
 
@@ -87,5 +94,9 @@ def table(standard: str) -> Table:
 
 
 def table_json(standard: str) -> str:
-    """The table as JSON without spare white space, as the player page hands it to the browser."""
-    return json.dumps(_TABLES[standard].raw, separators=(",", ":"), ensure_ascii=True)
+    """The table for the browser: JSON without spare white space and without what only people read."""
+    raw = _TABLES[standard].raw
+    forms = {
+        name: {key: value for key, value in entry.items() if key == "form"} for name, entry in raw["leniencies"].items()
+    }
+    return json.dumps({**raw, "leniencies": forms}, separators=(",", ":"), ensure_ascii=True)

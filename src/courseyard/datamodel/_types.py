@@ -99,7 +99,7 @@ def _number(table: Table, spec: Mapping[str, Any], value: str, strict: bool, int
     low, high = spec.get("range", (None, None))
     if (low is None or number >= low) and (high is None or number <= high):
         return verdict
-    if "beyond" in kind and not strict:
+    if "beyond" in kind and not strict and number >= low:
         return Verdict("", kind["beyond"])
     return Verdict("range", "range")
 

@@ -31,7 +31,11 @@ function fits(form, value) {
  *             canonical: (spec: any, value: string, interaction: string) => string }}
  */
 export function createTypes(table, strict) {
-  const languages = new Set((table.languages || "").split(" "));
+  /** Codes of ISO 639-2 and 639-1, grouped by first letter in the table. */
+  const languages = new Set();
+  for (const [first, [twos, ones]] of Object.entries(table.languages || {})) {
+    for (const rest of [...(twos.match(/../g) || []), ...ones]) languages.add(first + rest);
+  }
 
   /** null: does not fit; "": fits; else the leniency that let it in. */
   const match = (spec, value) => {
@@ -115,7 +119,7 @@ export function createTypes(table, strict) {
       if (!Number.isFinite(number)) return WRONG;
       const [low, high] = spec.range || [];
       if ((low ?? number) <= number && number <= (high ?? number)) return verdict;
-      return kind.beyond && !strict ? kept(kind.beyond) : { refused: "range", rule: "range" };
+      return kind.beyond && !strict && number >= low ? kept(kind.beyond) : { refused: "range", rule: "range" };
     },
     language: (spec, value) => (value === "" || isLanguage(value) ? FINE : WRONG),
     localized: (spec, value) => localized(value, spec.spm),
