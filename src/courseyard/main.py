@@ -6,8 +6,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import typer
@@ -18,7 +18,7 @@ from courseyard.cli import admin, db, demo, doctor, package, serve
 from courseyard.content import importer
 from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
-from courseyard.errors import CourseyardError, SetupError
+from courseyard.errors import CourseyardError
 from courseyard.keys import derive_key, read_secret
 from courseyard.logs import configure_logs
 from courseyard.people import (
@@ -30,6 +30,8 @@ from courseyard.people import (
     SupabaseAdmin,
     SupabaseTokens,
 )
+from courseyard.runtime.enrolment import Enrolments
+from courseyard.runtime.tokens import PlayTokens
 from courseyard.settings import Settings
 from courseyard.web.app import create_app
 from courseyard.web.context import Services
@@ -63,13 +65,6 @@ class _Packages:
         await importer.delete_package(self.db, self.store, package_id)
 
 
-class _Absent:
-    """Stands where content and run-time go as soon as they are there."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise SetupError(f"Not built in yet: {name}.")
-
-
 @asynccontextmanager
 async def compose(settings: Settings, database_url: str, origins: Origins) -> AsyncIterator[Site]:
     """Build everything for one process; closed in reverse at the end."""
@@ -97,9 +92,13 @@ def _services(settings: Settings, origins: Origins, db: Database, client: httpx.
         identity=Identity(db, settings.service_key, access_tokens, supabase),
         access_tokens=access_tokens,
         packages=_Packages(db, open_store(settings.package_store, settings.data)),
-        courses=_Absent(),
+        courses=Enrolments(db, PlayTokens(secret), str(origins.content), _now),
         upload_folder=settings.data / "uploads",
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _application(services: Services) -> ASGIApp:

@@ -64,9 +64,7 @@ async def _load_courses(svc: Services, owner: str) -> list[str]:
             file.write(content)
             file.flush()
             imported.append(
-                await svc.packages.import_package(
-                    Path(file.name), file_name, package_id=None, created_by=owner
-                )
+                await svc.packages.import_package(Path(file.name), file_name, package_id=None, created_by=owner)
             )
     return imported
 

@@ -16,6 +16,7 @@ from courseyard.web.api.app import create_api
 from courseyard.web.context import Services
 from courseyard.web.pages import rendering
 from courseyard.web.pages import routes as page_routes
+from courseyard.web.pages.reference import reference_route
 from courseyard.web.problems import problem
 from courseyard.web.security import RequestGuard, SecurityHeaders
 
@@ -23,9 +24,11 @@ from courseyard.web.security import RequestGuard, SecurityHeaders
 def create_app(services: Services) -> Starlette:
     """The application of the app origin."""
     origin = services.origins.app
+    api = create_api(services)
     app = Starlette(
         routes=[
-            Mount("/api", create_api(services)),
+            reference_route(api),
+            Mount("/api", api),
             Mount("/static", _Static(directory=rendering.STATIC)),
             *page_routes.all_routes(),
         ],

@@ -27,6 +27,7 @@ async def find(
     return [row | by_id.get(row["id"], _NO_FACTS) for row in rows], total
 
 
+_NOT_YOURS = "There is no such package, or it is not yours to change."
 _NO_FACTS = {
     "standard": None,
     "edition": "",
@@ -76,7 +77,7 @@ async def change(svc: Services, caller: Caller, package_id: str, changes: Mappin
     async with rights_of(svc.db, caller) as own:
         changed = await own.one("web.change_package", package_id=package_id, fields=named, **values)
     if changed is None:
-        raise NotFoundError("There is no such package, or it is not yours to change.")
+        raise NotFoundError(_NOT_YOURS)
     if any(field in changes for field in ENGINE_FIELDS):
         engine = {field: changes.get(field) for field in ENGINE_FIELDS}
         await svc.db.run("web.change_package_settings", package_id=package_id, **engine)
@@ -88,4 +89,6 @@ async def require_change(svc: Services, caller: Caller, package_id: str) -> None
     Raises:
         NotFoundError: there is none, or the caller may not change it.
     """
-    await change(svc, caller, package_id, {})
+    async with rights_of(svc.db, caller) as own:
+        if await own.one("web.changeable_package", package_id=package_id) is None:
+            raise NotFoundError(_NOT_YOURS)

@@ -9,6 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from courseyard.errors import (
     CourseyardError,
@@ -22,6 +23,7 @@ from courseyard.errors import (
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _BY_STATUS: dict[int, type[CourseyardError]] = {
     400: MalformedBodyError,
     403: ForbiddenError,
@@ -59,15 +61,24 @@ def problem(error: CourseyardError, headers: Mapping[str, str] | None = None) ->
 
 def from_http(error: HTTPException) -> CourseyardError:
     """The catalogue's error for one that the framework raised."""
+    if isinstance(error.__cause__, CourseyardError):
+        return error.__cause__  # the framework wraps what goes wrong while a body is read
     kind = _BY_STATUS.get(error.status_code)
     if kind is not None:
         return kind()
     return CourseyardError() if error.status_code >= 500 else RequestError(error.detail)
 
 
-def allow_header(error: HTTPException) -> dict[str, str]:
-    """The headers of a framework error that must survive: ``Allow`` of a 405."""
-    return {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+def allow_header(request: Request, error: HTTPException) -> dict[str, str]:
+    """The ``Allow`` header of a 405: the methods of every route with this path, not of the first one alone."""
+    if error.status_code != 405:
+        return {}
+    known = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return {"Allow": ", ".join(known)} if known else dict(error.headers or {})
 
 
 def invalid_fields(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -84,11 +95,11 @@ async def on_courseyard_error(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Exception handler for what the framework raises: unknown address, wrong method, unreadable body."""
     if not isinstance(error, HTTPException):
         raise error
-    return problem(from_http(error), allow_header(error))
+    return problem(from_http(error), allow_header(request, error))
 
 
 async def on_unexpected_error(_request: Request, _error: Exception) -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
 
 from courseyard.people import Caller
 from courseyard.web.api.schemas import Problem
@@ -29,7 +30,8 @@ AnyCaller = Annotated[Caller, Depends(_any_caller)]
 Staff = Annotated[Caller, Depends(_staff)]
 Svc = Annotated[Services, Depends(_services)]
 
-SECURITY_SCHEME = {"type": "http", "scheme": "bearer", "description": "Service key or access token."}
+# For the OpenAPI document alone: who is calling is found out above, from the header or the session cookie.
+BEARER = Security(HTTPBearer(scheme_name="Bearer", description="Service key or access token.", auto_error=False))
 
 _MEANINGS = {
     400: "The request cannot be read.",

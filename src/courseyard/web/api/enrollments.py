@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from courseyard.errors import ForbiddenError
 from courseyard.people import NewLearner
 from courseyard.web import attempts, enrollments, packages
-from courseyard.web.api.access import AnyCaller, Staff, Svc, problems
+from courseyard.web.api.access import BEARER, AnyCaller, Staff, Svc, problems
 from courseyard.web.api.paging import Limit, Offset, Search, add_page_headers
 from courseyard.web.api.schemas import (
     TEXT,
@@ -24,7 +24,7 @@ from courseyard.web.api.schemas import (
     TrackingRecord,
 )
 
-router = APIRouter(prefix="/enrollments", tags=["Enrolments"])
+router = APIRouter(prefix="/enrollments", tags=["Enrolments"], dependencies=[BEARER])
 
 # PostgreSQL's integer ends there.
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the attempt, from 1.")]

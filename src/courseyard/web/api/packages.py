@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from courseyard.people import Caller
 from courseyard.web import packages
-from courseyard.web.api.access import AnyCaller, Staff, Svc, problems
+from courseyard.web.api.access import BEARER, AnyCaller, Staff, Svc, problems
 from courseyard.web.api.paging import Limit, Offset, Search, add_page_headers
 from courseyard.web.api.schemas import (
     Id,
@@ -21,7 +21,7 @@ from courseyard.web.api.schemas import (
 from courseyard.web.context import Services
 from courseyard.web.uploads import receive_file
 
-router = APIRouter(prefix="/packages", tags=["Packages"])
+router = APIRouter(prefix="/packages", tags=["Packages"], dependencies=[BEARER])
 
 _UPLOAD: dict[str, Any] = {
     "requestBody": {

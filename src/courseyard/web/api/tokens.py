@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 
 from courseyard.limits import ACCESS_TOKEN_LIFETIME
+from courseyard.web.api.access import problems
 from courseyard.web.api.schemas import TokenAnswer, TokenRequest
 from courseyard.web.context import client_address, services
 
 router = APIRouter(tags=["Access"])
 
 
-@router.post("/token")
+@router.post("/token", responses=problems(422, 429))
 async def issue_token(request: Request, body: TokenRequest) -> TokenAnswer:
     """Exchange e-mail and password for an access token."""
     svc = services(request)

@@ -84,7 +84,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     response = await on_courseyard_error(request, from_http(error))
-    response.headers.update(allow_header(error))
+    response.headers.update(allow_header(request, error))
     return response
 
 

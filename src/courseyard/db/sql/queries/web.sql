@@ -58,6 +58,10 @@ update public.scorm_packages p set
 where p.id = %(package_id)s
 returning p.id::text as id;
 
+-- name: changeable_package
+-- As a person: a row is locked for a change only where the policies allow the change.
+select p.id::text as id from public.scorm_packages p where p.id = %(package_id)s for no key update;
+
 -- name: change_package_settings
 update courseyard.package_settings s set
   launch_window = coalesce(%(launch_window)s, s.launch_window),
