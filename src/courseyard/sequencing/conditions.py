@@ -5,9 +5,6 @@ from __future__ import annotations
 from courseyard.sequencing.tree import Condition, Rule
 from courseyard.sequencing.work import Work
 
-_SKIP = frozenset({"skip"})
-
-
 def plain(name: str) -> tuple[Condition, ...]:
     """One condition, as it stands."""
     return (Condition(name, negated=False, objective=0, measure=0.0),)
@@ -33,20 +30,19 @@ def rule_applies(work: Work, index: int, rule: Rule) -> bool:
 
 def is_skipped(work: Work, index: int) -> bool:
     """Whether a skip rule applies to an activity now."""
-    return any(r.action in _SKIP and rule_applies(work, index, r) for r in work.definition(index).pre_rules)
+    return any(rule_applies(work, index, r) for r in work.definition(index).skip_rules)
 
 
 def rollup_condition(work: Work, child: int, name: str) -> bool | None:
     """A rollup condition on a child. Data of an earlier attempt on the parent counts only if the parent says so."""
-    parent = work.definition(work.definition(child).parent)
-    current = work.is_current_data(child)
+    track = work.tracks[child]
     if name in {"satisfied", "objectiveStatusKnown"}:
-        satisfied = work.satisfied(child) if current or not parent.current_objective_info else None
+        satisfied = None if track.old_objectives else work.satisfied(child)
         return satisfied is not None if name == "objectiveStatusKnown" else satisfied
     if name == "objectiveMeasureKnown":
-        return work.measure(child) is not None if current or not parent.current_objective_info else False
+        return not track.old_objectives and work.measure(child) is not None
     if name in {"completed", "activityProgressKnown"}:
-        completed = work.completed(child) if current or not parent.current_progress_info else None
+        completed = None if track.old_progress else work.completed(child)
         return completed is not None if name == "activityProgressKnown" else completed
     return _activity_condition(work, child, name)
 
@@ -67,7 +63,7 @@ def _rule_condition(work: Work, index: int, condition: Condition) -> bool | None
 
 
 def _activity_condition(work: Work, index: int, name: str) -> bool | None:
-    activity, known = work.definition(index), work.activities[index]
+    activity, known = work.definition(index), work.tracks[index]
     if name == "always":
         return True
     if name == "completed":

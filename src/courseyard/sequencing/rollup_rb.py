@@ -134,7 +134,7 @@ def evaluate_rollup_conditions_rb_1_4_1(work: Work, child: int, rule: RollupRule
 
 def check_child_for_rollup_rb_1_4_2(work: Work, child: int, action: str) -> bool:
     """RB.1.4.2: whether a child counts for an action."""
-    definition, known = work.definition(child), work.activities[child]
+    definition, known = work.definition(child), work.tracks[child]
     counts = definition.rollup_satisfied if action in {"satisfied", "notSatisfied"} else definition.rollup_completion
     if not counts:
         return False

@@ -59,11 +59,15 @@ class Objective:
     min_measure: float
     reads: Mapping[str, str]
     writes: Mapping[str, tuple[str, ...]]
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One node of the tree with all of its definition."""
+    """One node of the tree with all of its definition.
+
+    ``position`` is its place among its siblings in the manifest; ``end`` the number after its last descendant.
+    """
 
     index: int
     id: str
@@ -71,6 +75,9 @@ class Activity:
     parent: int
     depth: int
     children: tuple[int, ...]
+    position: int
+    end: int
+    is_leaf: bool
     resource: bool
     visible: bool
     # control modes
@@ -84,6 +91,10 @@ class Activity:
     constrain_choice: bool
     # rules and limits
     pre_rules: tuple[Rule, ...]
+    skip_rules: tuple[Rule, ...]
+    disabled_rules: tuple[Rule, ...]
+    hidden_rules: tuple[Rule, ...]
+    stop_rules: tuple[Rule, ...]
     exit_rules: tuple[Rule, ...]
     post_rules: tuple[Rule, ...]
     attempt_limit: int | None
@@ -98,6 +109,7 @@ class Activity:
     # objectives, completion, delivery
     objectives: tuple[Objective, ...]
     completed_by_measure: bool
+    completion_threshold: float | None
     min_progress: float
     tracked: bool
     completion_set_by_content: bool
@@ -107,21 +119,18 @@ class Activity:
     select_count: int | None
     randomization_timing: str
     reorder_children: bool
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether it has no parts."""
-        return not self.children
+    arranged: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A course as activities in preorder."""
+    """A course as activities in preorder. ``targets``: every global objective that one of them maps to."""
 
     activities: tuple[Activity, ...]
     by_id: Mapping[str, int]
     edition: str
     objectives_global_to_system: bool
+    targets: tuple[str, ...]
 
     def path(self, index: int) -> list[int]:
         """From the root to an activity, both included."""
@@ -133,12 +142,19 @@ class Tree:
         found.reverse()
         return found
 
-    def common_ancestor(self, one: int, other: int) -> int:
-        """The deepest activity that is both above (or equal to) the one and the other."""
-        above = set(self.path(one))
-        at = other
-        while at not in above:
+    def below(self, ancestor: int, index: int) -> int:
+        """The child of an ancestor on the way down to an activity (which is below it)."""
+        at = index
+        while self.activities[at].parent != ancestor:
             at = self.activities[at].parent
+        return at
+
+    def common_ancestor(self, one: int, other: int) -> int:
+        """The deepest activity that is above (or equal to) both."""
+        activities = self.activities
+        at = one
+        while not at <= other < activities[at].end:
+            at = activities[at].parent
         return at
 
 
@@ -148,32 +164,44 @@ def build_tree(document: Document, organization: str | None = None) -> Tree:
     organizations = document["organizations"]
     root = next((o for o in organizations if o["identifier"] == wanted), organizations[0])
     edition = str(document.get("edition", "4th"))
-    made: list[Activity | None] = []
     # A stack instead of recursion: a tree may be deeper than Python's call stack.
     stack: list[tuple[Document, int, int, int]] = [(root, -1, 0, 0)]
-    order: list[tuple[Document, int, int]] = []
+    order: list[tuple[Document, int, int, int]] = []
     kids: list[list[int]] = []
     while stack:
-        item, parent, depth, _ = stack.pop()
+        item, parent, depth, position = stack.pop()
         index = len(order)
-        order.append((item, parent, depth))
+        order.append((item, parent, depth, position))
         kids.append([])
         if parent >= 0:
             kids[parent].append(index)
-        for part in reversed(item.get("children", ())):
-            stack.append((part, index, depth + 1, 0))
-    made = [
-        _activity(item, index, parent, depth, tuple(kids[index]), edition)
-        for index, (item, parent, depth) in enumerate(order)
-    ]
-    activities = tuple(a for a in made if a is not None)
+        parts = item.get("children", ())
+        stack.extend((parts[n], index, depth + 1, n) for n in range(len(parts) - 1, -1, -1))
+    ends = list(range(1, len(order) + 1))
+    for index in range(len(order) - 1, 0, -1):
+        parent = order[index][1]
+        ends[parent] = max(ends[parent], ends[index])
+    activities = tuple(
+        _activity(item, index, parent, depth, position, ends[index], tuple(kids[index]), edition)
+        for index, (item, parent, depth, position) in enumerate(order)
+    )
     by_id: dict[str, int] = {}
     for activity in activities:
         by_id.setdefault(activity.id, activity.index)
-    return Tree(activities, by_id, edition, bool(root.get("objectives_global_to_system", True)))
+    targets = {t for a in activities for o in a.objectives for t in (*o.reads.values(), *o.targets)}
+    return Tree(activities, by_id, edition, bool(root.get("objectives_global_to_system", True)), tuple(sorted(targets)))
 
 
-def _activity(item: Document, index: int, parent: int, depth: int, children: tuple[int, ...], edition: str) -> Activity:
+def _activity(
+    item: Document,
+    index: int,
+    parent: int,
+    depth: int,
+    position: int,
+    end: int,
+    children: tuple[int, ...],
+    edition: str,
+) -> Activity:
     scorm12 = edition == "1.2"
     sequencing: Document = {} if scorm12 else item.get("sequencing", {})
     control = sequencing.get("control_mode", {})
@@ -186,6 +214,7 @@ def _activity(item: Document, index: int, parent: int, depth: int, children: tup
     threshold = item.get("completion_threshold", {})
     objectives = _objectives(sequencing.get("objectives", {}), edition)
     names = {o.id: i for i, o in reversed(list(enumerate(objectives))) if o.id}
+    pre = _rules(rules.get("pre", ()), names)
     return Activity(
         index=index,
         id=item["identifier"],
@@ -193,6 +222,9 @@ def _activity(item: Document, index: int, parent: int, depth: int, children: tup
         parent=parent,
         depth=depth,
         children=children,
+        position=position,
+        end=end,
+        is_leaf=not children,
         resource=bool(item.get("href")),
         visible=bool(item.get("visible", True)),
         choice=bool(control.get("choice", True)),
@@ -204,7 +236,11 @@ def _activity(item: Document, index: int, parent: int, depth: int, children: tup
         current_progress_info=bool(control.get("use_current_attempt_progress_info", True)),
         prevent_activation=bool(constrained.get("prevent_activation", False)),
         constrain_choice=bool(constrained.get("constrain_choice", False)),
-        pre_rules=_rules(rules.get("pre", ()), names),
+        pre_rules=pre,
+        skip_rules=tuple(r for r in pre if r.action == "skip"),
+        disabled_rules=tuple(r for r in pre if r.action == "disabled"),
+        hidden_rules=tuple(r for r in pre if r.action == "hiddenFromChoice"),
+        stop_rules=tuple(r for r in pre if r.action == "stopForwardTraversal"),
         exit_rules=_rules(rules.get("exit", ()), names),
         post_rules=_rules(rules.get("post", ()), names),
         attempt_limit=sequencing.get("limits", {}).get("attempt_limit"),
@@ -223,6 +259,7 @@ def _activity(item: Document, index: int, parent: int, depth: int, children: tup
         objectives=objectives,
         # Completion by measure is new in the 4th Edition; before, the threshold only speaks to the SCO.
         completed_by_measure=bool(threshold.get("completed_by_measure", False)) and edition == "4th",
+        completion_threshold=_threshold(threshold, edition),
         min_progress=float(threshold.get("min_progress_measure", 1.0)),
         tracked=bool(delivery.get("tracked", True)),
         completion_set_by_content=bool(delivery.get("completion_set_by_content", False)),
@@ -231,7 +268,21 @@ def _activity(item: Document, index: int, parent: int, depth: int, children: tup
         select_count=randomization.get("select_count"),
         randomization_timing=randomization.get("randomization_timing", "never"),
         reorder_children=bool(randomization.get("reorder_children", False)),
+        # Whether selection or randomisation ever changes its children.
+        arranged=bool(children)
+        and (
+            (randomization.get("selection_timing", "never") != "never" and randomization.get("select_count") is not None)
+            or (randomization.get("randomization_timing", "never") != "never" and bool(randomization.get("reorder_children", False)))
+        ),
     )
+
+
+def _threshold(threshold: Document, edition: str) -> float | None:
+    """What cmi.completion_threshold says: from the 4th Edition on only where completion is by measure."""
+    if edition == "4th" and not threshold.get("completed_by_measure", False):
+        return None
+    value = threshold.get("min_progress_measure", 1.0 if edition == "4th" and threshold else None)
+    return None if value is None else float(value)
 
 
 def _rules(rules: Any, names: Mapping[str, int]) -> tuple[Rule, ...]:
@@ -288,4 +339,5 @@ def _objective(objective: Document, edition: str) -> Objective:
         float(objective.get("min_normalized_measure", 1.0)),
         reads,
         writes,
+        tuple(m["target"] for m in objective.get("maps", ())),
     )

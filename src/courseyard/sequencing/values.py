@@ -2,7 +2,7 @@
 
 ``State`` is what one learner has done in one course; ``state_to_json`` and ``state_from_json`` are lossless. Global
 objectives are plain JSON too: ``{target: {"satisfied": bool, "measure": float, "completion": bool,
-"progress_measure": float, "raw": float, "min": float, "max": float}}``, where an absent key is "unknown". Those of a
+"progress": float, "raw": float, "min": float, "max": float}}``, where an absent key is "unknown". Those of a
 course whose objectives are not global to the system live inside its state, so they never meet another course.
 """
 
@@ -26,28 +26,13 @@ REQUESTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectiveReport:
-    """One entry of ``cmi.objectives``, as it stands at the end; None = no value.
-
-    ``success``: passed, failed or unknown. ``completion``: completed, incomplete, not attempted or unknown.
-    """
-
-    success: str | None = None
-    scaled: float | None = None
-    completion: str | None = None
-    progress_measure: float | None = None
-    raw: float | None = None
-    min: float | None = None
-    max: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What the run-time data of a SCO say when it terminates (RTE 4.2); None = the SCO never set the element.
 
     Values of an earlier session of the same attempt count as set, because a resumed attempt continues its data.
     ``completion`` and ``success`` are the SCO's own words; thresholds and passing scores are applied by the engine.
-    ``objectives`` holds every entry of ``cmi.objectives`` by its id, also those the LMS put there at launch.
+    ``objectives`` holds every entry of ``cmi.objectives`` by its id, also those the LMS put there at launch: those of
+    ``success``, ``scaled``, ``completion``, ``progress``, ``raw``, ``min``, ``max`` that have a value.
     ``exit`` is ``cmi.exit``; ``suspend`` and ``logout`` suspend the activity. ``session_time`` is in seconds.
     """
 
@@ -59,13 +44,13 @@ class Report:
     min: float | None = None
     max: float | None = None
     progress_measure: float | None = None
-    objectives: Mapping[str, ObjectiveReport] = field(default_factory=dict)
+    objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exit: str | None = None
     session_time: float | None = None
 
 
 class ObjectiveTrack:
-    """Progress on one objective: None is unknown. Completion and progress of a primary one are the activity's."""
+    """Progress on one objective: None is unknown. Completion and progress of the primary one are the activity's."""
 
     __slots__ = ("completion", "max", "measure", "min", "progress", "raw", "satisfied")
 
@@ -115,16 +100,14 @@ class Track:
     """
 
     __slots__ = (
-        "active", "attempts", "completion", "completion_set", "draws", "objectives", "old_objectives",
-        "old_progress", "order", "progress", "success_set", "suspended",
+        "active", "attempts", "completion_set", "draws", "objectives", "old_objectives",
+        "old_progress", "order", "success_set", "suspended",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.attempts = 0
         self.active = False
         self.suspended = False
-        self.completion: bool | None = None
-        self.progress: float | None = None
         self.completion_set = False
         self.success_set = False
         self.old_objectives = False
@@ -137,7 +120,6 @@ class Track:
         """An independent copy."""
         made = Track.__new__(Track)
         made.attempts, made.active, made.suspended = self.attempts, self.active, self.suspended
-        made.completion, made.progress = self.completion, self.progress
         made.completion_set, made.success_set = self.completion_set, self.success_set
         made.old_objectives, made.old_progress = self.old_objectives, self.old_progress
         made.objectives = {key: value.copy() for key, value in self.objectives.items()}
@@ -145,7 +127,7 @@ class Track:
         return made
 
     def to_list(self) -> list[Any]:
-        """``[attempts, flags, completion, progress, objectives, order, draws]`` without what is default at the end."""
+        """``[attempts, flags, objectives, order, draws]`` without what is default at the end."""
         flags = (
             self.active * _ACTIVE
             | self.suspended * _SUSPENDED
@@ -156,11 +138,9 @@ class Track:
         )
         if self.order is not None or self.draws:
             order = None if self.order is None else list(self.order)
-            return [self.attempts, flags, self.completion, self.progress, self._objective_lists(), order, self.draws]
+            return [self.attempts, flags, self._objective_lists(), order, self.draws]
         if self.objectives:
-            return [self.attempts, flags, self.completion, self.progress, self._objective_lists()]
-        if self.progress is not None or self.completion is not None:
-            return [self.attempts, flags, self.completion, self.progress]
+            return [self.attempts, flags, self._objective_lists()]
         return [self.attempts, flags]
 
     def _objective_lists(self) -> list[list[Any]]:
@@ -179,14 +159,11 @@ class Track:
             made.success_set = bool(flags & _SUCCESS_SET)
             made.old_objectives = bool(flags & _OLD_OBJECTIVES)
             made.old_progress = bool(flags & _OLD_PROGRESS)
-        length = len(values)
-        if length > 2:
-            made.completion, made.progress = values[2], values[3]
-            if length > 4:
-                made.objectives = {entry[0]: ObjectiveTrack.from_list(entry[1:]) for entry in values[4]}
-                if length > 5:
-                    made.order = None if values[5] is None else tuple(values[5])
-                    made.draws = values[6]
+        if len(values) > 2:
+            made.objectives = {entry[0]: ObjectiveTrack.from_list(entry[1:]) for entry in values[2]}
+        if len(values) > 3:
+            made.order = None if values[3] is None else tuple(values[3])
+            made.draws = values[4]
         return made
 
 
@@ -232,18 +209,22 @@ def state_from_json(data: Mapping[str, Any]) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a trace: a process of the book at an activity, what it found, and the rule that decided."""
+    """One line of a trace: a process of the book at an activity, what it found, and the rule (by its
+    number in the manifest) that decided."""
 
     process: str
     activity: str | None
     finding: str
-    rule: Mapping[str, Any] | None = None
+    rule: int | None = None
+    detail: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without empty parts."""
         made: dict[str, Any] = {"process": self.process, "activity": self.activity, "finding": self.finding}
         if self.rule is not None:
-            made["rule"] = dict(self.rule)
+            made["rule"] = self.rule
+        if self.detail is not None:
+            made["detail"] = self.detail
         return made
 
 
@@ -315,17 +296,3 @@ class TocItem:
     current: bool
     completion: str
     success: str
-
-
-@dataclass(frozen=True, slots=True)
-class InitialObjective:
-    """One entry of ``cmi.objectives`` at launch; None = unknown. ``scaled`` and the rest as in the data model."""
-
-    id: str
-    success: str | None = None
-    scaled: float | None = None
-    completion: str | None = None
-    progress_measure: float | None = None
-    raw: float | None = None
-    min: float | None = None
-    max: float | None = None

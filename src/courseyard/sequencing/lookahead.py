@@ -1,0 +1,104 @@
+"""Which requests would succeed now: the processes themselves, run without carrying anything out.
+
+The running attempt is not ended for this: what its SCO will report is not known yet.
+"""
+
+from __future__ import annotations
+
+from courseyard.sequencing.choice_sb import choice_candidate
+from courseyard.sequencing.delivery_db import delivery_request_db_1_1
+from courseyard.sequencing.flow_sb import BACKWARD, flow_sb_2_3
+from courseyard.sequencing.navigation_nb import navigation_request_nb_2_1
+from courseyard.sequencing.utility_up import check_activity_up_5, sequencing_rules_check_up_2
+from courseyard.sequencing.values import TocItem, Valid
+from courseyard.sequencing.work import SequencingError, Work
+
+
+def valid_requests(work: Work) -> Valid:
+    """Every request at once. Continue is valid on the last activity too: it ends the session."""
+    return Valid(
+        start=is_allowed(work, "start"),
+        resume_all=is_allowed(work, "resumeAll"),
+        continue_=is_allowed(work, "continue"),
+        previous=previous_delivers(work),
+        exit=is_allowed(work, "exit"),
+        exit_all=is_allowed(work, "exitAll"),
+        abandon=is_allowed(work, "abandon"),
+        abandon_all=is_allowed(work, "abandonAll"),
+        suspend_all=is_allowed(work, "suspendAll"),
+        choice=tuple(a.id for a in work.activities if choice_delivers(work, a.id)),
+        jump=jump_targets(work),
+    )
+
+
+def is_allowed(work: Work, request: str, target: str | None = None) -> bool:
+    """Whether NB.2.1 would accept a request."""
+    try:
+        navigation_request_nb_2_1(work, request, target)
+    except SequencingError:
+        return False
+    return True
+
+
+def previous_delivers(work: Work) -> bool:
+    """Whether going back would deliver something."""
+    if work.current is None or not is_allowed(work, "previous"):
+        return False
+    return flow_sb_2_3(work, work.current, BACKWARD, consider_children=False).deliverable
+
+
+def choice_delivers(work: Work, target: str) -> bool:
+    """Whether choosing an activity would deliver something: NB.2.1, SB.2.9 and DB.1.1 in a row."""
+    try:
+        asked = navigation_request_nb_2_1(work, "choice", target)
+        found, _ = choice_candidate(work, asked.target)
+        if found is None:
+            return False
+        delivery_request_db_1_1(work, found)
+    except SequencingError:
+        return False
+    return True
+
+
+def jump_targets(work: Work) -> tuple[str, ...]:
+    """The leaves that a jump could open."""
+    if work.tree.edition != "4th":
+        return ()
+    found = []
+    for activity in work.activities:
+        if activity.is_leaf and work.is_available(activity.index) and not check_activity_up_5(work, activity.index):
+            found.append(activity.id)
+    return tuple(found)
+
+
+def table_of_contents(work: Work) -> list[TocItem]:
+    """What the learner may see, in the order of this attempt; what is hidden from choice takes its branch with it."""
+    found: list[TocItem] = []
+    stack = [(0, 0)]
+    while stack:
+        index, depth = stack.pop()
+        activity = work.activities[index]
+        if activity.hidden_rules and sequencing_rules_check_up_2(work, index, activity.hidden_rules):
+            continue
+        if activity.visible:
+            found.append(_toc_item(work, index, depth))
+        below = depth + 1 if activity.visible else depth
+        stack.extend((child, below) for child in reversed(work.children(index)))
+    return found
+
+
+def _toc_item(work: Work, index: int, depth: int) -> TocItem:
+    activity = work.activities[index]
+    completed, satisfied = work.completed(index), work.satisfied(index)
+    enabled = choice_delivers(work, activity.id)
+    return TocItem(
+        id=activity.id,
+        title=activity.title,
+        depth=depth,
+        enabled=enabled,
+        selectable=activity.parent < 0 or work.activities[activity.parent].choice,
+        visible=True,
+        current=work.current == index,
+        completion="unknown" if completed is None else "completed" if completed else "incomplete",
+        success="unknown" if satisfied is None else "passed" if satisfied else "failed",
+    )
