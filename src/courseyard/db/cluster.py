@@ -99,8 +99,7 @@ def check_version(programs: Programs, cluster: Path, home: Path) -> None:
     if made_by == programs.major:
         return
     raise SetupError(
-        f"The embedded database was made by PostgreSQL {made_by}; "
-        f"the programs here are version {programs.major}.",
+        f"The embedded database was made by PostgreSQL {made_by}; the programs here are version {programs.major}.",
         hint=f"Set COURSEYARD_POSTGRES_BIN to the programs of version {made_by} and everything is as before. "
         f"To move to version {programs.major}: with that setting run 'courseyard serve', and beside it "
         f'\'PGPASSWORD=$(cat "{home}/password") pg_dump -h 127.0.0.1 -p $(cat "{home}/port") -U {SUPERUSER} '

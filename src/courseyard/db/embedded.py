@@ -120,8 +120,7 @@ class EmbeddedServer:
             cluster = make_cluster(self._home, programs, self._owner, self._elsewhere)
             if self._owner is not None and cluster.parent != self._home:
                 self._report(
-                    f"The database lies in {cluster}: "
-                    f"the user {self._owner.name} may not walk to {self._home}."
+                    f"The database lies in {cluster}: the user {self._owner.name} may not walk to {self._home}."
                 )
         check_version(programs, cluster, self._home)
         self._owner = owner_of(cluster, self._owner, chosen=self._owner_chosen)

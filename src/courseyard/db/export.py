@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from psycopg import sql
+
 from courseyard import __version__
-from courseyard.db.migrate import LEDGER, migrations
+from courseyard.db.queries import named_queries
+from courseyard.db.scripts import Script, ledger_script, scripts
 
 _HEAD = f"""-- CREATE_PARTNER_SCORM_TABLES.sql: Courseyard {__version__}
 -- Paste all of it into the SQL editor and run it once. Running it again does no harm.
@@ -15,12 +18,24 @@ _HEAD = f"""-- CREATE_PARTNER_SCORM_TABLES.sql: Courseyard {__version__}
 
 def export_script() -> str:
     """The script, ready to be pasted; it needs no command of any client."""
-    parts = [_HEAD, LEDGER]
-    for migration in migrations():
-        parts.append(f"-- ==== {migration.name}\n{migration.text}")
-        parts.append(
-            "insert into courseyard.schema_migrations (name, checksum) values "
-            f"('{migration.name}', '{migration.checksum}')\n"
-            "on conflict (name) do update set checksum = excluded.checksum, applied_at = now();"
-        )
+    checks = [s for s in scripts() if s.only_checks]
+    rest = [s for s in scripts() if not s.only_checks]
+    parts = [
+        _HEAD,
+        *(_titled(script) for script in checks),
+        ledger_script(),
+        *(f"{_titled(script)}\n{_recorded(script)}" for script in rest),
+    ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _titled(script: Script) -> str:
+    return f"-- ==== {script.name}\n{script.text.rstrip()}\n"
+
+
+def _recorded(script: Script) -> str:
+    """The line of the ledger, its two values written out: an editor binds none."""
+    statement = named_queries()["checks.record"]
+    for name, value in (("name", script.name), ("checksum", script.checksum)):
+        statement = statement.replace(f"%({name})s", sql.Literal(value).as_string())
+    return statement
