@@ -237,6 +237,13 @@ class DatabaseUnreachableError(SetupError):
     hint = "Check COURSEYARD_DATABASE_URL and that the server is running; try again in a moment."
 
 
+class DatabaseBusyError(SetupError):
+    """The database is too busy for this just now."""
+
+    code = "database-busy"
+    hint = "Try again in a moment; nothing was changed."
+
+
 class MigrationError(SetupError):
     """A migration cannot be applied."""
 

@@ -188,9 +188,7 @@ def test_a_user_that_was_killed_is_not_counted(data):
 
 def test_four_commands_at_once_share_one_server(data):
     users = [
-        subprocess.Popen(
-            [sys.executable, "-c", USE, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", USE, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
     ports = {user.stdout.readline().strip() for user in users}

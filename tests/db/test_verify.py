@@ -1,4 +1,3 @@
-
 from courseyard.db.server import connect
 from courseyard.db.verify import verify
 

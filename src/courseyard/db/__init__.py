@@ -12,7 +12,13 @@ How the other folders use it::
     async with db.as_person(claims) as own:                         # role authenticated: policies decide
         rows = await own.all("packages.list")
 
-``"people.person"`` is the block ``-- name: person`` of ``sql/queries/people.sql``.
+``"people.person"`` is the block ``-- name: person`` of ``sql/queries/people.sql``; a percent sign in it is written
+twice. Dicts, and lists of dicts or lists, are sent as jsonb; lists of plain values as arrays. What PostgreSQL refuses
+comes as an error of the catalogue (``faults.py``): by constraint name, by our own SQLSTATEs CY…, or as
+DatabaseUnreachableError, DatabaseBusyError and SetupError; our own mistakes pass as psycopg raised them.
+
+For commands: ``migrate.apply``, ``migrate.ensure_current``, ``plan.make_plan``, ``verify.verify``,
+``rollback.rollback``, ``export.export_script``, ``embedded.EmbeddedServer``.
 """
 
 from courseyard.db.pool import Database, Queries

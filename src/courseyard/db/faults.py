@@ -11,6 +11,7 @@ from psycopg import errors as pg
 from courseyard.errors import (
     ConflictError,
     CourseyardError,
+    DatabaseBusyError,
     DatabaseUnreachableError,
     ForbiddenError,
     InvalidInputError,
@@ -39,6 +40,26 @@ _CONSTRAINTS: dict[str, tuple[type[CourseyardError], str]] = {
 }
 
 
+# Values that came in from outside and that PostgreSQL cannot read: text with a NUL, a bad uuid, a number too large.
+_BAD_VALUES = (
+    pg.CharacterNotInRepertoire,
+    pg.DatetimeFieldOverflow,
+    pg.InvalidDatetimeFormat,
+    pg.InvalidTextRepresentation,
+    pg.NumericValueOutOfRange,
+    pg.UntranslatableCharacter,
+)
+
+# Others are working on the same rows, or the server has no room at the moment: the same request may do later.
+_BUSY = (
+    pg.DeadlockDetected,
+    pg.InsufficientResources,
+    pg.LockNotAvailable,
+    pg.QueryCanceled,
+    pg.SerializationFailure,
+)
+
+
 @contextmanager
 def domain_errors() -> Iterator[None]:
     """Turn what the driver raises into errors of the catalogue; what is our own mistake passes as it is."""
@@ -59,15 +80,25 @@ def as_domain_error(error: psycopg.Error) -> CourseyardError | None:
     if constraint in _CONSTRAINTS:
         kind, words = _CONSTRAINTS[constraint]
         return kind(words)
+    if isinstance(error, psycopg.IntegrityError):
+        # A rule of the organisation's own on one of its tables; the primary message holds no values.
+        return ConflictError(f"The database refuses this: {error.diag.message_primary}.")
+    if isinstance(error, _BAD_VALUES) or (isinstance(error, psycopg.DataError) and error.sqlstate is None):
+        return InvalidInputError("A value is not of the kind that the database keeps there.")
     if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedFunction):
         return SetupError(
-            "The database lacks tables or functions that Courseyard needs.",
+            f"The database lacks something that Courseyard needs: {error.diag.message_primary}.",
             hint="Run 'courseyard db plan' to see what is missing and 'courseyard db apply' to create it.",
         )
     if isinstance(error, pg.InsufficientPrivilege):
         return ForbiddenError(error.diag.message_primary or "")
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(
-        error, pg.QueryCanceled
-    ):
+    if isinstance(error, pg.ReadOnlySqlTransaction | pg.DiskFull):
+        return SetupError(
+            "The database takes no writes just now (a replica, or a full disk).",
+            hint="Check the disk of the database server, and that COURSEYARD_DATABASE_URL names the primary.",
+        )
+    if isinstance(error, _BUSY):
+        return DatabaseBusyError()
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return DatabaseUnreachableError()
     return None

@@ -7,6 +7,7 @@ survive a transaction pooler. Outside of a transaction each query is one round t
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -82,12 +83,17 @@ class Database:
                 "row_factory": dict_row,
                 "prepare_threshold": 5 if prepared_statements else None,
                 "application_name": "courseyard",
+                # A peer that vanished without a word (a firewall, a lost host) is noticed in seconds, not hours.
+                "keepalives_idle": 30,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 15_000,
             },
             min_size=1,
             max_size=POOL_SIZE,
             timeout=WAIT_SECONDS,
             open=False,
-            check=AsyncConnectionPool.check_connection,
+            check=_check_if_told_something,
         )
 
     async def open(self) -> None:
@@ -142,12 +148,21 @@ class Database:
             raise DatabaseUnreachableError from error
 
 
+async def _check_if_told_something(connection: _Connection) -> None:
+    """Ask the server only when the idle connection has something to read: a farewell, mostly.
+
+    A look at the socket costs nothing; a question before every query would double the round trips.
+    """
+    watch = select.poll()
+    watch.register(connection.fileno(), select.POLLIN)
+    if watch.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 def _adapt(params: Mapping[str, Any]) -> dict[str, Any]:
     """Mappings and lists of mappings become jsonb; lists of plain values stay arrays."""
     return {name: Jsonb(value) if _is_document(value) else value for name, value in params.items()}
 
 
 def _is_document(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and bool(value) and isinstance(value[0], dict | list)
-    )
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict | list))
