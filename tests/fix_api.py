@@ -31,12 +31,13 @@ window.play = (tables, jobs) => jobs.map((job) => {
   }
   if (job.log) on.call = (...args) => heard.push(["call", ...args]);
   const api = createApi({ ...job.options, table: tables[job.options.standard], on, now: () => 42 });
+  const started = performance.now();
   const last = api.GetLastError || api.LMSGetLastError;
   const answers = job.calls.map(([name, ...args]) => {
     const result = api[name](...args.map((a) => typeof a === "string" ? filled(a) : a));
     return [result, typeof result, job.log ? "" : last()];
   });
-  return { answers, heard, version: api.version, functions: Object.keys(api) };
+  return { answers, heard, took: performance.now() - started, version: api.version, functions: Object.keys(api) };
 });
 </script>"""
 
@@ -48,6 +49,7 @@ class Answers:
     calls: list[tuple[str, str]]  # value, error number
     heard: list[list[Any]]
     functions: list[str]
+    took_ms: float
 
 
 Play = Callable[[list[dict[str, Any]]], Awaitable[list[Answers]]]
@@ -78,7 +80,7 @@ async def play(page: Page) -> Play:
             assert all(kind == "string" for _, kind, _ in job["answers"]), "the API answers texts only"
             assert job["version"] == "1.0"
         return [
-            Answers([(value, error) for value, _, error in job["answers"]], job["heard"], job["functions"])
+            Answers([(value, error) for value, _, error in job["answers"]], job["heard"], job["functions"], job["took"])
             for job in played
         ]
 
