@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,12 @@ from playwright.async_api import Page, Route
 from courseyard.datamodel import table_json
 
 PLAYER = Path(__file__).resolve().parents[1] / "src" / "courseyard" / "web" / "player"
+
+CONFORMANCE: dict[str, Any] = json.loads((Path(__file__).parent / "player" / "api_conformance.json").read_text("utf-8"))
+NAMES = {
+    "1.2": {"start": "LMSInitialize", "get": "LMSGetValue", "set": "LMSSetValue"},
+    "2004": {"start": "Initialize", "get": "GetValue", "set": "SetValue"},
+}
 
 _ORIGIN = "http://player.test"
 _PAGE = """<!doctype html><title>API</title><script type="module">
@@ -40,6 +47,21 @@ window.play = (tables, jobs) => jobs.map((job) => {
   return { answers, heard, took: performance.now() - started, version: api.version, functions: Object.keys(api) };
 });
 </script>"""
+
+
+def filled(value: str) -> str:
+    """The text that an argument stands for."""
+    return "x" * int(value[1:]) if re.fullmatch(r"@[0-9]+", value) else value
+
+
+def conformance_options(standard: str, **more: Any) -> dict[str, Any]:
+    """createApi's options with the initial data of the conformance table."""
+    return {
+        "standard": standard,
+        "data": CONFORMANCE[standard]["data"],
+        "valid": CONFORMANCE[standard]["valid"],
+        **more,
+    }
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,18 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from fix_api import PLAYER, Play
+from fix_api import CONFORMANCE as DATA
+from fix_api import NAMES, PLAYER, Play, filled
+from fix_api import conformance_options as options
 
 from courseyard.datamodel import Model, table_json
 
 pytestmark = pytest.mark.anyio
 
-DATA: dict[str, Any] = json.loads((Path(__file__).parent / "api_conformance.json").read_text("utf-8"))
 STANDARDS = ("1.2", "2004")
-NAMES = {
-    "1.2": {"start": "LMSInitialize", "get": "LMSGetValue", "set": "LMSSetValue"},
-    "2004": {"start": "Initialize", "get": "GetValue", "set": "SetValue"},
-}
 # Modules of this folder and the larger table, packed: the player as a whole has 20 kB.
 MOST_BYTES = 11 * 1024
 
@@ -72,14 +68,6 @@ def written_scripts(standard: str) -> Iterator[tuple[str, list[Step]]]:
 
 def scripts(standard: str) -> list[tuple[str, list[Step]]]:
     return [*element_scripts(standard), *written_scripts(standard)]
-
-
-def filled(value: str) -> str:
-    return "x" * int(value[1:]) if re.fullmatch(r"@[0-9]+", value) else value
-
-
-def options(standard: str, **more: Any) -> dict[str, Any]:
-    return {"standard": standard, "data": DATA[standard]["data"], "valid": DATA[standard]["valid"], **more}
 
 
 def job(standard: str, steps: list[Step], **more: Any) -> dict[str, Any]:
