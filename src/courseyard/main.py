@@ -30,12 +30,13 @@ from courseyard.people import (
     SupabaseAdmin,
     SupabaseTokens,
 )
-from courseyard.runtime.enrolment import Enrolments
-from courseyard.runtime.tokens import PlayTokens
+from courseyard.runtime import ContentPrefixes, Enrolments, Player, PlayTokens
 from courseyard.settings import Settings
 from courseyard.web.app import create_app
+from courseyard.web.content_files import ContentFiles
 from courseyard.web.context import Services
 from courseyard.web.origins import OriginRouter, Origins
+from courseyard.web.play import create_play_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +71,26 @@ async def compose(settings: Settings, database_url: str, origins: Origins) -> As
     """Build everything for one process; closed in reverse at the end."""
     configure_logs(settings.log_format)
     secret = read_secret(settings.data, settings.secret_key)
+    store = open_store(settings.package_store, settings.data)
     db = Database(database_url, prepared_statements=settings.prepared_statements)
     await db.open()
     try:
         async with httpx.AsyncClient() as client:
-            services = _services(settings, origins, db, client, secret)
-            yield Site(_application(services), services)
+            services = _services(settings, origins, db, store, client, secret)
+            content = _content_origin(origins, db, store, secret)
+            yield Site(_application(services, content), services)
     finally:
         await db.close()
 
 
-def _services(settings: Settings, origins: Origins, db: Database, client: httpx.AsyncClient, secret: str) -> Services:
+def _services(
+    settings: Settings,
+    origins: Origins,
+    db: Database,
+    store: PackageFiles,
+    client: httpx.AsyncClient,
+    secret: str,
+) -> Services:
     access_tokens = AccessTokens(derive_key(secret, "access"))
     supabase = SupabaseTokens(client, settings.supabase_url, settings.supabase_jwt_secret)
     users = SupabaseAdmin(client, settings.supabase_url, settings.supabase_service_role_key)
@@ -91,21 +101,27 @@ def _services(settings: Settings, origins: Origins, db: Database, client: httpx.
         directory=Directory(db, users),
         identity=Identity(db, settings.service_key, access_tokens, supabase),
         access_tokens=access_tokens,
-        packages=_Packages(db, open_store(settings.package_store, settings.data)),
+        packages=_Packages(db, store),
         courses=Enrolments(db, PlayTokens(secret), str(origins.content), _now),
         upload_folder=settings.data / "uploads",
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _content_origin(origins: Origins, db: Database, store: PackageFiles, secret: str) -> ASGIApp:
+    prefixes = ContentPrefixes(secret)
+    files = ContentFiles(db, store, prefixes, _now)
+    return create_play_app(Player(db, PlayTokens(secret), prefixes), files, origins, _now)
 
 
-def _application(services: Services) -> ASGIApp:
+def _application(services: Services, content: ASGIApp) -> ASGIApp:
     async def ready() -> None:
         await services.db.one("web.ready")
 
-    return OriginRouter(services.origins, create_app(services), create_app(services), ready)
+    return OriginRouter(services.origins, create_app(services), content, ready)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 commands = typer.Typer(

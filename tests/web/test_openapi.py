@@ -1,0 +1,78 @@
+"""The interface does what its OpenAPI document says, tried by a machine; and the document is complete."""
+
+import pytest
+import schemathesis
+from fix_web import SERVICE_KEY
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.generation import GenerationMode
+from test_packages_api import upload
+
+CALLS = {
+    ("GET", "/packages"),
+    ("POST", "/packages"),
+    ("GET", "/packages/{package_id}"),
+    ("PATCH", "/packages/{package_id}"),
+    ("DELETE", "/packages/{package_id}"),
+    ("POST", "/packages/{package_id}/versions"),
+    ("POST", "/enrollments"),
+    ("GET", "/enrollments"),
+    ("GET", "/enrollments/{enrollment_id}"),
+    ("POST", "/enrollments/{enrollment_id}/launch"),
+    ("GET", "/enrollments/{enrollment_id}/tracking"),
+    ("GET", "/enrollments/{enrollment_id}/attempts"),
+    ("GET", "/enrollments/{enrollment_id}/attempts/{number}"),
+}
+
+
+def test_every_call_of_the_contract_is_in_the_document(site):
+    document = site.client(None).get("/api/openapi.json").json()
+    found = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert found >= CALLS
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"], f"{method} {path} says nothing"
+
+
+def test_reference_page_shows_every_call_and_loads_nothing_from_elsewhere(site):
+    answer = site.client(None).get("/api/docs")
+    assert answer.status_code == 200
+    for method, path in CALLS:
+        assert f"{method} /api{path}" in answer.text
+    assert "//cdn" not in answer.text
+    assert 'src="http' not in answer.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
+def test_interface_holds_what_its_document_promises(site, mode):
+    client = site.client()
+    package = upload(client).json()["id"]
+    enrolling = {"package_id": package, "learner": {"email": "a@example.org"}}
+    enrollment = client.post("/api/enrollments", json=enrolling).json()["id"]
+    schema = schemathesis.openapi.from_url(f"{site.app}/api/openapi.json")
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if operation.method.upper() != "DELETE":
+            try_out(operation, mode, {"package_id": package, "enrollment_id": enrollment}, f"{site.app}/api")
+
+
+def try_out(operation, mode, known, base_url):
+    calls = 0
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=10,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def call(case):
+        nonlocal calls
+        calls += 1
+        if calls % 2 and mode is GenerationMode.POSITIVE:
+            case.path_parameters.update({k: v for k, v in known.items() if k in case.path_parameters})
+        case.call_and_validate(base_url=base_url, headers={"Authorization": f"Bearer {SERVICE_KEY}"})
+
+    call()
