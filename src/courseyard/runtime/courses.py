@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from courseyard.db import Database
+from courseyard.db import Database, Queries
 from courseyard.errors import NotFoundError
 from courseyard.limits import MAX_CACHED_COURSES
 from courseyard.sequencing import Tree, build_tree
@@ -49,9 +48,7 @@ class Course:
         return sorted({s["target"] for item in self.items.values() for s in item.get("shared_data", ())})
 
 
-def make_course(
-    version_id: str, package_id: str, standard: str, edition: str, document: dict[str, Any]
-) -> Course:
+def make_course(version_id: str, package_id: str, standard: str, edition: str, document: dict[str, Any]) -> Course:
     """A course from its document."""
     default = document["default_organization"]
     organization = next(
@@ -72,35 +69,30 @@ def make_course(
 class Courses:
     """Loads courses and keeps the ones used last."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self) -> None:
         """Nothing is loaded yet."""
-        self._db = db
         self._kept: OrderedDict[str, Course] = OrderedDict()
-        self._loading = asyncio.Lock()
 
-    async def get(self, version_id: str) -> Course:
-        """The course of a package version.
+    async def get(self, version_id: str, db: Database | Queries) -> Course:
+        """The course of a package version; ``db`` is asked if it is not at hand.
 
         Raises:
             NotFoundError: the package was deleted.
         """
-        found = self._kept.get(version_id)
-        if found is None:
-            async with self._loading:
-                found = self._kept.get(version_id) or await self._load(version_id)
+        # No lock: who waits for one would hold a database connection that the loader may be waiting for.
+        found = self._kept.get(version_id) or await _load(version_id, db)
         self._kept[version_id] = found
         self._kept.move_to_end(version_id)
         while len(self._kept) > MAX_CACHED_COURSES:
             self._kept.popitem(last=False)
         return found
 
-    async def _load(self, version_id: str) -> Course:
-        row = await self._db.one("runtime.course", version_id=version_id)
-        if row is None:
-            raise NotFoundError("This course has been deleted.")
-        return make_course(
-            row["version_id"], row["package_id"], row["standard"], row["edition"], row["document"]
-        )
+
+async def _load(version_id: str, db: Database | Queries) -> Course:
+    row = await db.one("runtime.course", version_id=version_id)
+    if row is None:
+        raise NotFoundError("This course has been deleted.")
+    return make_course(row["version_id"], row["package_id"], row["standard"], row["edition"], row["document"])
 
 
 def _walk(item: Item) -> Iterator[tuple[str, Item]]:

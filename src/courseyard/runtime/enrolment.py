@@ -1,55 +1,40 @@
-"""Enrolling a learner in a package: the entry that the REST interface, the pages and partners share."""
+"""Enrolling a learner, and the links that open the player: what the REST interface, the pages and partners share."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from courseyard.db import Database
-from courseyard.errors import NotFoundError, PackageInactiveError, PackageNotPlayableError
+from courseyard.errors import (
+    InvalidInputError,
+    NotFoundError,
+    PackageInactiveError,
+    PackageNotPlayableError,
+)
+from courseyard.runtime.tokens import LaunchLink, PlayTokens
 
-
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """Whom a caller means: ``external_id`` is the caller's own identifier, any string; without it the e-mail counts."""
-
-    email: str
-    external_id: str | None = None
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """A learner in a package; ``created`` is false when the enrolment stood already."""
-
-    id: str
-    package_id: str
-    profile_id: str
-    status: str
-    created_at: datetime
-    created: bool
-
-
-FindLearner = Callable[[Learner], Awaitable[str]]
+LAUNCH_MODES = ("normal", "browse", "review")
 
 
 class Enrolments:
-    """Enrols learners. The same learner in the same package is one enrolment, however often and at once asked for."""
+    """Enrols learners and opens the player for them."""
 
-    def __init__(self, db: Database, find_learner: FindLearner) -> None:
-        """``find_learner`` gives the profile of a learner, made where that may be done."""
+    def __init__(self, db: Database, tokens: PlayTokens, content_url: str, clock: Callable[[], datetime]) -> None:
+        """``content_url``: the address of the player's origin, without a path."""
         self._db = db
-        self._find_learner = find_learner
+        self._tokens = tokens
+        self._content_url = content_url
+        self._clock = clock
 
-    async def enrol(self, package_id: str, learner: Learner) -> Enrolment:
-        """Enrol a learner; an enrolment that stands is returned as it is.
+    async def enroll(self, package_id: str, profile_id: str) -> tuple[str, bool]:
+        """The enrolment of a learner in a package, and whether it is new; asked for twice, it is the same one.
 
         Raises:
-            NotFoundError: there is no such package.
+            NotFoundError: there is no such package, or no such learner.
             PackageInactiveError: the package takes no new learners.
             PackageNotPlayableError: the package's row was written by hand, nothing was uploaded.
-            UnknownLearnerError: nobody is known, and ``find_learner`` may not make the profile.
         """
         package = await self._db.one("runtime.package_for_enrolment", package_id=package_id)
         if package is None:
@@ -58,14 +43,66 @@ class Enrolments:
             raise PackageInactiveError(f"'{package['title']}' is not active, so nobody can be enrolled in it.")
         if not package["is_playable"]:
             raise PackageNotPlayableError
-        profile_id = await self._find_learner(learner)
-        return await self.enrol_profile(package_id, profile_id)
-
-    async def enrol_profile(self, package_id: str, profile_id: str) -> Enrolment:
-        """Enrol a person whose profile is known; nothing else is checked."""
-        # A row that another request has just inserted is invisible to the statement that loses: ask once more.
+        # What another request inserts at the same moment is invisible to the statement that loses: ask again.
         for _ in range(2):
             row = await self._db.one("runtime.enrol", package_id=package_id, profile_id=profile_id)
             if row is not None:
-                return Enrolment(**row)
+                return row["id"], row["created"]
         raise NotFoundError("The enrolment was deleted at the same moment.")
+
+    async def launch(self, enrollment_id: str, mode: str = "normal", redirect_url: str | None = None) -> str:
+        """The address that opens the player for an enrolment, without a login, for a short time.
+
+        ``redirect_url``: where the player goes when the course is over.
+
+        Raises:
+            NotFoundError: there is no such enrolment.
+            InvalidInputError: no such mode, or an address that is none.
+        """
+        if mode not in LAUNCH_MODES:
+            raise InvalidInputError(f"There is no mode '{mode}'.", hint=f"Choose {', '.join(LAUNCH_MODES)}.")
+        row = await self._db.one("runtime.enrollment", enrollment_id=enrollment_id)
+        if row is None:
+            raise NotFoundError("There is no such enrolment.")
+        return self._url(LaunchLink(mode, enrollment_id, redirect_url=_checked(redirect_url)))
+
+    async def preview(self, package_id: str, profile_id: str | None, redirect_url: str | None = None) -> str:
+        """The address that opens the player for somebody who looks at a package; nothing of it counts.
+
+        Raises:
+            NotFoundError: there is no such package.
+            PackageNotPlayableError: nothing was uploaded for it.
+        """
+        row = await self._db.one("runtime.current_version", package_id=package_id)
+        if row is None:
+            raise NotFoundError("There is no such package.")
+        if row["version_id"] is None:
+            raise PackageNotPlayableError
+        return self._url(
+            LaunchLink(
+                "preview",
+                version_id=row["version_id"],
+                profile_id=profile_id,
+                redirect_url=_checked(redirect_url),
+            )
+        )
+
+    def _url(self, link: LaunchLink) -> str:
+        return f"{self._content_url}/play/{self._tokens.issue_launch(link, self._clock())}"
+
+
+def _checked(url: str | None) -> str | None:
+    """Only a web address: a script's address would run in the player.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise InvalidInputError("redirect_url is not a web address.", hint="Begin it with https:// or http://.")
+    return url

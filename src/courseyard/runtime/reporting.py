@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,10 @@ def decides(element: str) -> bool:
     return _DECIDING.fullmatch(element) is not None
 
 
-def report_of(standard: str, state: State) -> Report:
+def report_of(standard: str, state: State, *, suspending: bool = False) -> Report:
     """The transfer from a SCO's data to its activity (RTE 4.2): what it did not set is None.
+
+    ``suspending``: the session is suspended, which counts more than what the SCO said of its exit.
 
     A SCORM 1.2 SCO keeps its data as long as the attempt on the course lasts, so it never ends its activity's
     attempt: it is reported as suspended, whatever it said.
@@ -65,15 +67,15 @@ def report_of(standard: str, state: State) -> Report:
             exit="suspend",
         )
     return Report(
-        completion=_said(state, "cmi.completion_status", known.completion),
-        success=_said(state, "cmi.success_status", known.success),
+        completion=state.get("cmi.completion_status"),
+        success=state.get("cmi.success_status"),
         scaled=_number(state.get("cmi.score.scaled")),
-        raw=known.raw,
-        min=known.min,
-        max=known.max,
+        raw=_number(state.get("cmi.score.raw")),
+        min=_number(state.get("cmi.score.min")),
+        max=_number(state.get("cmi.score.max")),
         progress_measure=known.progress,
         objectives=dict(_objectives(state)),
-        exit=known.exit,
+        exit="suspend" if suspending else known.exit,
     )
 
 
@@ -89,7 +91,7 @@ def request_of(standard: str, state: State) -> Request | None:
 
 
 def entry_after(standard: str, state: State, *, suspended: bool) -> str:
-    """cmi.entry of the next session in the same attempt on the activity (RTE 4.2.10; SCORM 1.2 RTE 3.4.4)."""
+    """``cmi.entry`` of the next session in the same attempt on the activity (RTE 4.2.10; SCORM 1.2 RTE 3.4.4)."""
     if suspended or resumable(standard, state):
         return "resume"
     return "" if standard == "1.2" else "ab-initio"
@@ -106,7 +108,7 @@ def stores_of(state: State) -> dict[str, str]:
     return found
 
 
-def objectives_for(objectives: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+def objectives_for(objectives: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Objectives as the engine tells them, as elements below cmi.objectives.n."""
     names = {field: element for element, field in _OBJECTIVE_FIELDS.items()}
     made = []
@@ -197,10 +199,6 @@ def _objectives(state: State) -> Iterator[tuple[str, dict[str, Any]]]:
             if value is not None:
                 told[field] = _number(value) if field in _NUMBERS else value
         yield name, told
-
-
-def _said(state: State, element: str, judged: str) -> str | None:
-    return judged if element in state or judged != "unknown" else None
 
 
 def _word(known: bool | None, yes: str, no: str) -> str:

@@ -61,9 +61,7 @@ class PlayTokens:
         self._launch = OctKey.import_key(derive_key(secret, "launch"))
         self._session = OctKey.import_key(derive_key(secret, "player"))
 
-    def issue_launch(
-        self, link: LaunchLink, now: datetime, lifetime: timedelta = LAUNCH_LINK_LIFETIME
-    ) -> str:
+    def issue_launch(self, link: LaunchLink, now: datetime, lifetime: timedelta = LAUNCH_LINK_LIFETIME) -> str:
         """The token of a launch link."""
         facts = {name: value for name, value in asdict(link).items() if value is not None}
         return _encode(facts, self._launch, now, lifetime)
@@ -87,9 +85,7 @@ class PlayTokens:
         """The token of an opened player."""
         return _encode(asdict(session), self._session, now, PLAYER_TOKEN_LIFETIME)
 
-    def read_session(
-        self, token: str, now: datetime, late: timedelta = timedelta()
-    ) -> tuple[PlayerSession, bool]:
+    def read_session(self, token: str, now: datetime, late: timedelta = timedelta()) -> tuple[PlayerSession, bool]:
         """Whom a token speaks for, and whether it is time to renew it.
 
         ``late``: for how long after its end the token still counts. What an earlier window left in the browser

@@ -2,6 +2,7 @@
 --
 -- p_left: {item, activity_attempt, entry, dropped}: the activity that was left; entry is what its SCO is told if this
 --   attempt on the activity goes on later; dropped: what it reported is thrown away (abandon).
+-- p_stays: the activity that was open stays open.
 -- p_delivery: {item, activity_attempt, entry, data}: the activity that is shown now; data is what its SCO finds.
 -- p_objectives, p_stores: the learner's own, across courses; null for copies that are thrown away.
 create or replace function courseyard.navigated_v1(
@@ -12,6 +13,7 @@ create or replace function courseyard.navigated_v1(
   p_suspended boolean,
   p_left jsonb,
   p_delivery jsonb,
+  p_stays boolean,
   p_summary jsonb,
   p_objectives jsonb,
   p_stores jsonb,
@@ -34,8 +36,9 @@ begin
 
   update courseyard.attempts as a
     set sequencing = p_sequencing, session_open = p_session_open, suspended = p_suspended,
-      delivered_item = p_delivery ->> 'item',
-      delivered_activity_attempt = (p_delivery ->> 'activity_attempt')::integer,
+      delivered_item = case when p_stays then a.delivered_item else p_delivery ->> 'item' end,
+      delivered_activity_attempt = case when p_stays then a.delivered_activity_attempt
+        else (p_delivery ->> 'activity_attempt')::integer end,
       last_activity_at = pg_catalog.now(),
       ended_at = case when p_session_open then null else pg_catalog.now() end
     where a.id = p_attempt;
@@ -103,7 +106,7 @@ begin
 end
 $$;
 
-revoke all on function courseyard.navigated_v1(uuid, integer, jsonb, boolean, boolean, jsonb, jsonb, jsonb, jsonb,
-  jsonb, jsonb, integer, numeric) from public, anon, authenticated;
-grant execute on function courseyard.navigated_v1(uuid, integer, jsonb, boolean, boolean, jsonb, jsonb, jsonb, jsonb,
-  jsonb, jsonb, integer, numeric) to service_role;
+revoke all on function courseyard.navigated_v1(uuid, integer, jsonb, boolean, boolean, jsonb, jsonb, boolean,
+  jsonb, jsonb, jsonb, jsonb, integer, numeric) from public, anon, authenticated;
+grant execute on function courseyard.navigated_v1(uuid, integer, jsonb, boolean, boolean, jsonb, jsonb, boolean,
+  jsonb, jsonb, jsonb, jsonb, integer, numeric) to service_role;

@@ -12,18 +12,23 @@ from public.scorm_packages p
 left join courseyard.package_settings s on s.package_id = p.id
 where p.id = %(package_id)s;
 
+-- name: current_version
+select s.current_version_id::text as version_id
+from public.scorm_packages p
+left join courseyard.package_settings s on s.package_id = p.id
+where p.id = %(package_id)s;
+
 -- name: enrol
 with fresh as (
   insert into public.scorm_enrollments (scorm_package_id, user_id)
   values (%(package_id)s, %(profile_id)s)
   on conflict (scorm_package_id, user_id) do nothing
-  returning id, scorm_package_id, user_id, status, created_at
+  returning id
 )
-select id::text as id, scorm_package_id::text as package_id, user_id::text as profile_id, status, created_at,
-  true as created
+select id::text as id, true as created
 from fresh
 union all
-select e.id::text, e.scorm_package_id::text, e.user_id::text, e.status, e.created_at, false
+select e.id::text, false
 from public.scorm_enrollments e
 where e.scorm_package_id = %(package_id)s and e.user_id = %(profile_id)s and not exists (select from fresh);
 
@@ -50,6 +55,19 @@ left join courseyard.package_settings s on s.package_id = p.id
 left join public.profiles pr on pr.id = %(profile_id)s::uuid
 left join courseyard.learners l on l.profile_id = pr.id
 where v.id = %(version_id)s;
+
+-- name: attempt_owner
+select coalesce(l.external_id, pr.id::text, 'preview') as learner_id,
+  coalesce(l.display_name, pr.full_name, pr.email, 'Preview') as learner_name, pr.id::text as profile_id, p.title,
+  coalesce(s.launch_window, 'frame') as window, coalesce(s.strict, false) as strict
+from courseyard.attempts a
+join courseyard.package_versions v on v.id = a.version_id
+join public.scorm_packages p on p.id = v.package_id
+left join courseyard.package_settings s on s.package_id = p.id
+left join public.scorm_enrollments e on e.id = a.enrollment_id
+left join public.profiles pr on pr.id = coalesce(e.user_id, a.preview_profile_id)
+left join courseyard.learners l on l.profile_id = pr.id
+where a.id = %(attempt_id)s;
 
 -- name: one_at_a_time
 -- Two windows that open the same enrolment at once do it one after the other.
@@ -80,18 +98,13 @@ select a.id::text as id, a.kind, a.enrollment_id::text as enrollment_id, a.versi
   a.success, a.score_scaled::float8, a.score_raw::float8, a.score_min::float8, a.score_max::float8,
   a.progress::float8, a.reported_seconds::float8, a.measured_seconds::float8,
   coalesce(e.user_id, a.preview_profile_id)::text as profile_id,
-  s.data, s.initialized, s.terminated, s.total_seconds::float8, s.session_seconds::float8
+  s.data, s.entry, s.initialized, s.terminated, s.total_seconds::float8, s.session_seconds::float8
 from courseyard.attempts a
 left join public.scorm_enrollments e on e.id = a.enrollment_id
 left join courseyard.sco_states s on s.attempt_id = a.id and s.item = a.delivered_item
   and s.activity_attempt = a.delivered_activity_attempt
 where a.id = %(attempt_id)s
 for no key update of a;
-
--- name: attempt_standing
-select a.completion, a.success, a.score_scaled::float8, a.score_raw::float8, a.score_min::float8,
-  a.score_max::float8, a.progress::float8
-from courseyard.attempts a where a.id = %(attempt_id)s;
 
 -- name: open
 select courseyard.open_v1(%(attempt_id)s, %(user_agent)s) as epoch;
@@ -126,15 +139,18 @@ where d.profile_id = %(profile_id)s and d.scope = '' and d.store = any(%(stores)
 
 -- name: navigated
 select courseyard.navigated_v1(
-  %(attempt_id)s, %(epoch)s, %(sequencing)s, %(session_open)s, %(suspended)s, %(left)s, %(delivery)s, %(summary)s,
-  %(objectives)s, %(stores)s, %(trace)s, %(traces_kept)s, %(max_gap)s
+  %(attempt_id)s, %(epoch)s, %(sequencing)s, %(session_open)s, %(suspended)s, %(left)s, %(delivery)s, %(stays)s,
+  %(summary)s, %(objectives)s, %(stores)s, %(trace)s, %(traces_kept)s, %(max_gap)s
 );
 
 -- name: commit_context
 -- What is needed to judge a commit: the SCO's state, and the tracking that a changed status rolls up into.
 select a.version_id::text as version_id, a.kind, a.epoch, l.last_seq,
   a.delivered_item = %(item)s and a.delivered_activity_attempt = %(activity_attempt)s and a.session_open as is_current,
-  a.sequencing, s.data, coalesce(ps.strict, false) as strict
+  a.sequencing, s.data, coalesce(ps.strict, false) as strict,
+  (select coalesce(jsonb_object_agg(g.objective, g.data), '{}') from public.scorm_enrollments e
+    join courseyard.global_objectives g on g.profile_id = e.user_id and g.scope = ''
+    where e.id = a.enrollment_id) as objectives
 from courseyard.attempts a
 join courseyard.package_versions v on v.id = a.version_id
 left join courseyard.package_settings ps on ps.package_id = v.package_id
