@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 
 from courseyard.cli.running import listen
+from courseyard.demo import build_courses
 from courseyard.main import compose
 from courseyard.settings import Settings
 from courseyard.web.context import Services
@@ -27,7 +28,18 @@ from courseyard.web.origins import Origins
 SERVICE_KEY = "service-key-of-the-tests-0123456789abcdef"
 PASSWORD = "correct horse battery"
 
+DEMO = dict(build_courses())
+LIFTING = DEMO["lifting.zip"]
+PRIVACY = DEMO["privacy.zip"]
+
 T = TypeVar("T")
+
+
+def upload(
+    client: httpx.Client, content: bytes = LIFTING, name: str = "lifting.zip", path: str = "/api/packages"
+) -> httpx.Response:
+    """Upload a package."""
+    return client.post(path, files={"file": (name, content, "application/zip")})
 
 
 @dataclass

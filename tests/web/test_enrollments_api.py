@@ -4,7 +4,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from test_packages_api import LIFTING, upload
+from fix_web import LIFTING, upload
 
 ADA = {"id": "4711", "name": "Lovelace, Ada", "email": "ada@example.org"}
 
@@ -25,7 +25,9 @@ def test_enrolling_makes_the_learner_known(site, package):
     assert (body["package_id"], body["status"], body["attempts"]) == (package, "not_attempted", 0)
     assert body["learner"]["id"] == "4711"
     assert body["learner"]["name"] == "Lovelace, Ada"
-    [(email, name, role)] = site.sql("select email, full_name, role from public.profiles where id = %s", body["learner"]["profile_id"])
+    [(email, name, role)] = site.sql(
+        "select email, full_name, role from public.profiles where id = %s", body["learner"]["profile_id"]
+    )
     assert (email, name, role) == ("ada@example.org", "Lovelace, Ada", "student")
 
 

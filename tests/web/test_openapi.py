@@ -2,10 +2,9 @@
 
 import pytest
 import schemathesis
-from fix_web import SERVICE_KEY
+from fix_web import SERVICE_KEY, upload
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
-from test_packages_api import upload
 
 CALLS = {
     ("GET", "/packages"),

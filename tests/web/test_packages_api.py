@@ -5,16 +5,7 @@ import uuid
 import zipfile
 
 import pytest
-
-from courseyard.demo import build_courses
-
-DEMO = dict(build_courses())
-LIFTING = DEMO["lifting.zip"]
-PRIVACY = DEMO["privacy.zip"]
-
-
-def upload(client, content=LIFTING, name="lifting.zip", path="/api/packages"):
-    return client.post(path, files={"file": (name, content, "application/zip")})
+from fix_web import DEMO, PRIVACY, upload
 
 
 def zip_of(**files):
