@@ -60,12 +60,17 @@ def _is_reachable(work: Work, target: int, common: int) -> None:
         _down(work, common, target, forward=True)
     elif target == common:
         for index in _up(work, current, common):
-            if not work.activities[index].choice_exit:
+            if _keeps(work, index):
                 raise SequencingError("SB.2.9-7")
     elif work.activities[current].parent == work.activities[target].parent:
         _along(work, current, target)
     else:
         _across(work, current, target, common)
+
+
+def _keeps(work: Work, index: int) -> bool:
+    """Whether an activity forbids that a choice leads out of it; one that is over forbids nothing."""
+    return work.tracks[index].active and not work.activities[index].choice_exit
 
 
 def _along(work: Work, current: int, target: int) -> None:
@@ -83,7 +88,7 @@ def _across(work: Work, current: int, target: int, common: int) -> None:
     """Steps 6 (e): up to the common ancestor and down on another branch."""
     constrained: int | None = None
     for index in _up(work, current, common):
-        if not work.activities[index].choice_exit:
+        if _keeps(work, index):
             raise SequencingError("SB.2.9-7")
         if constrained is None and work.activities[index].constrain_choice:
             constrained = index

@@ -35,12 +35,15 @@ def is_skipped(work: Work, index: int) -> bool:
 
 def rollup_condition(work: Work, child: int, name: str) -> bool | None:
     """A rollup condition on a child. Data of an earlier attempt on the parent counts only if the parent says so."""
-    track = work.tracks[child]
+    track, primary = work.tracks[child], work.definition(child).objectives[0]
     if name in {"satisfied", "objectiveStatusKnown"}:
-        satisfied = None if track.old_objectives else work.satisfied(child)
+        field = "measure" if primary.satisfied_by_measure else "satisfied"
+        old = track.old_objectives and field not in primary.reads
+        satisfied = None if old else work.satisfied(child)
         return satisfied is not None if name == "objectiveStatusKnown" else satisfied
     if name == "objectiveMeasureKnown":
-        return not track.old_objectives and work.measure(child) is not None
+        old = track.old_objectives and "measure" not in primary.reads
+        return not old and work.measure(child) is not None
     if name in {"completed", "activityProgressKnown"}:
         completed = None if track.old_progress else work.completed(child)
         return completed is not None if name == "activityProgressKnown" else completed
@@ -74,5 +77,5 @@ def _activity_condition(work: Work, index: int, name: str) -> bool | None:
         return known.attempts > 0
     if name == "attemptLimitExceeded":
         return activity.attempt_limit is not None and known.attempts >= activity.attempt_limit
-    # timeLimitExceeded and outsideAvailableTimeRange are optional in the book; no clock runs in here, so they never are.
-    return False if name in {"never", "timeLimitExceeded", "outsideAvailableTimeRange"} else None
+    # timeLimitExceeded and outsideAvailableTimeRange are optional in the book (UP.1); nobody looks, so they are unknown.
+    return False if name == "never" else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from courseyard.sequencing.choice_sb import choice_candidate
 from courseyard.sequencing.delivery_db import delivery_request_db_1_1
-from courseyard.sequencing.flow_sb import BACKWARD, flow_sb_2_3
+from courseyard.sequencing.flow_sb import BACKWARD, FORWARD, flow_sb_2_3
 from courseyard.sequencing.navigation_nb import navigation_request_nb_2_1
 from courseyard.sequencing.utility_up import check_activity_up_5, sequencing_rules_check_up_2
 from courseyard.sequencing.values import TocItem, Valid
@@ -17,7 +17,8 @@ from courseyard.sequencing.work import SequencingError, Work
 def valid_requests(work: Work) -> Valid:
     """Every request at once. Continue is valid on the last activity too: it ends the session."""
     return Valid(
-        start=is_allowed(work, "start"),
+        # With something suspended a start is allowed and would give it up; what is offered is to go on with it.
+        start=work.suspended is None and start_delivers(work),
         resume_all=is_allowed(work, "resumeAll"),
         continue_=is_allowed(work, "continue"),
         previous=previous_delivers(work),
@@ -35,6 +36,20 @@ def is_allowed(work: Work, request: str, target: str | None = None) -> bool:
     """Whether NB.2.1 would accept a request."""
     try:
         navigation_request_nb_2_1(work, request, target)
+    except SequencingError:
+        return False
+    return True
+
+
+def start_delivers(work: Work) -> bool:
+    """Whether a new session would begin by itself."""
+    try:
+        navigation_request_nb_2_1(work, "start", None)
+        if not work.activities[0].is_leaf:
+            flowed = flow_sb_2_3(work, 0, FORWARD, consider_children=True)
+            if not flowed.deliverable:
+                return False
+            delivery_request_db_1_1(work, flowed.activity)
     except SequencingError:
         return False
     return True

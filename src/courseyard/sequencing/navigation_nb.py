@@ -84,21 +84,20 @@ def _choice(work: Work, target: str | None) -> Requests:
         raise SequencingError("NB.2.1-10")
     if work.current is None:
         return Requests(None, "choice", index)
-    if work.activities[work.current].parent != parent or parent < 0:
-        _may_be_left(work, index)
+    _may_be_left(work, index)
     return Requests(_exit_if_active(work), "choice", index)
 
 
 def _may_be_left(work: Work, target: int) -> None:
     """NB.2.1 step 7.1.1.2: no active activity between the current one and the common ancestor forbids to leave it."""
-    assert work.current is not None
-    common = work.tree.common_ancestor(work.current, target)
     at = work.current
-    while True:
-        if work.tracks[at].active and not work.activities[at].choice_exit and at != common:
+    # The learner leaves the current activity even where the choice is the same one again.
+    common = -1 if at is None else work.tree.common_ancestor(at, target)
+    if at is None or common == at:
+        common = -1 if at is None else work.activities[at].parent
+    while at is not None and at != common:
+        if work.tracks[at].active and not work.activities[at].choice_exit:
             raise SequencingError("NB.2.1-8")
-        if at == common:
-            return
         at = work.activities[at].parent
 
 
@@ -111,7 +110,7 @@ def _jump(work: Work, target: str | None) -> Requests:
         raise SequencingError("NB.2.1-11")
     if work.current is None:
         raise SequencingError("NB.2.1-2")
-    return Requests("exit", "jump", index)
+    return Requests(_exit_if_active(work), "jump", index)
 
 
 def _leave(work: Work, request: str) -> Requests:

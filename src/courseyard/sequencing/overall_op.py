@@ -26,6 +26,9 @@ def overall_sequencing_op_1(work: Work, request: str, target: str | None, report
         return _carry_out(work, asked)
     except SequencingError as error:
         work.note("OP.1", work.current, "failed", detail=error.code)
+        if request == "exit":
+            # The learner has left, as asked; what a post-condition rule wanted afterwards could not be had.
+            return _outcome(work, "none", exception=error.code)
         return _outcome(work, "blocked", exception=error.code)
 
 

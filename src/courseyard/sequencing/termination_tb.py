@@ -70,7 +70,9 @@ def _exit(work: Work, current: int) -> str | None:
         if termination == "exitParent":
             parent = work.activities[current].parent
             if parent < 0:
-                raise SequencingError("TB.2.3-4")
+                # The book has the exception TB.2.3-4 here; to leave the root's parent is to leave the course.
+                work.note("TB.2.3", current, "nothing above the course to leave", detail="TB.2.3-4")
+                return "exit"
             current = work.current = parent
             end_attempt_up_4(work, parent)
             continue

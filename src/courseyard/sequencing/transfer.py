@@ -31,8 +31,7 @@ def transfer(work: Work, report: Report) -> None:
             if value is not None:
                 work.set_value(index, 0, field, float(value))
         _other_objectives(work, index, report)
-    track = work.writable(index)
-    track.suspended = report.exit in _SUSPENDING
+        work.writable(index).suspended = report.exit in _SUSPENDING
 
 
 def _completion(work: Work, index: int, report: Report, told: Mapping[str, Any]) -> None:
@@ -56,7 +55,7 @@ def _success(work: Work, index: int, report: Report, told: Mapping[str, Any]) ->
     if work.activities[index].objectives[0].satisfied_by_measure:
         work.writable(index).success_set = True
         return
-    word = told.get("success") if told.get("success") in _SUCCESS else report.success
+    word = told["success"] if told.get("success") is not None else report.success
     if word is not None:
         work.writable(index).success_set = True
         work.set_value(index, 0, "satisfied", _SUCCESS.get(word))

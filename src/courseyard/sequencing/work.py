@@ -124,10 +124,15 @@ class Work:
     # -- objectives -------------------------------------------------------------------------------------------
 
     def value(self, index: int, objective: int, field: str) -> Any:
-        """A field of an objective, from the global objective that it reads, if it reads one."""
+        """A field of an objective, from the global objective that it reads, if it reads one; nothing if untracked."""
+        if not self.activities[index].tracked:
+            return None
         target = self.activities[index].objectives[objective].reads.get(field)
         if target is not None:
-            return self.globals.get(target, _NOTHING).get(field)
+            found = self.globals.get(target, _NOTHING).get(field)
+            # Satisfaction and measure follow the global objective even where it is unknown; the rest falls back.
+            if found is not None or field in ("satisfied", "measure"):
+                return found
         own = self.tracks[index].objectives.get(objective)
         return None if own is None else getattr(own, field)
 
@@ -194,13 +199,17 @@ class Work:
         """Whether the attempt (or another objective) is complete; by its progress where the manifest says so."""
         activity = self.activities[index]
         if objective == 0 and activity.completed_by_measure:
-            progress = self.progress(index)
-            return None if progress is None else progress >= activity.min_progress
+            progress = self.value(index, 0, "progress")
+            if progress is not None and self.tracks[index].old_progress:
+                progress = 0.0  # nothing of it was done in the parent's present attempt
+            return None if progress is None else bool(progress >= activity.min_progress)
         found: bool | None = self.value(index, objective, "completion")
         return found
 
     def progress(self, index: int, objective: int = 0) -> float | None:
         """The attempt completion amount, 0 to 1."""
+        if objective == 0 and self.tracks[index].old_progress:
+            return None
         found: float | None = self.value(index, objective, "progress")
         return found
 
