@@ -1,15 +1,21 @@
-"""Write the pages that are made from the code: docs/settings.md, errors.md and packages.md."""
+"""Write the pages that are made from the code: docs/settings.md, errors.md, packages.md and data-model.md."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from courseyard import errors
 from courseyard.content.findings import CODES
 from courseyard.settings import Settings, variable
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+TABLES = ROOT / "src" / "courseyard" / "datamodel" / "tables"
+ACCESS = {"ro": "read", "wo": "write", "rw": "read, write"}
 
 
 def settings_page() -> str:
@@ -83,7 +89,69 @@ def packages_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page, "packages.md": packages_page}
+def _limits(spec: Mapping[str, Any]) -> str:
+    """Vocabulary, range and length of an element in words."""
+    found = []
+    if "values" in spec:
+        found.append(", ".join(f"`{value}`" if value else "empty" for value in spec["values"]))
+    if "range" in spec:
+        low, high = spec["range"]
+        found.append(f"{low} to {high}" if high is not None else f"from {low}")
+    if "spm" in spec:
+        found.append(f"{spec['spm']:,} characters")
+    if "judged" in spec:
+        found.append(f"worked out of `{spec['judged']['measure']}` where `{spec['judged']['threshold']}` is in force")
+    notes = {"once": "set once", "unique": "no two alike", "append": "each call adds to what is there"}
+    return "; ".join([*found, *(text for key, text in notes.items() if spec.get(key))])
+
+
+def _model_section(standard: str, file: str) -> Iterator[str]:
+    table = json.loads((TABLES / file).read_text("utf-8"))
+    yield from (f"## SCORM {standard}", "", "| element | type | access | default | limits |", "|---|---|---|---|---|")
+    for name, spec in table["elements"].items():
+        default = f"`{spec['default']}`" if spec.get("default") else ""
+        yield f"| `{name}` | {spec['type']} | {ACCESS[spec['access']]} | {default} | {_limits(spec)} |"
+    yield from ("", f"### Leniencies for SCORM {standard}", "", "| name | who needs it | why |", "|---|---|---|")
+    for name, entry in table["leniencies"].items():
+        yield f"| `{name}` | {entry['who']} | {entry['why']} |"
+    yield from ("", f"### Error numbers of SCORM {standard}", "", "| number | text |", "|---|---|")
+    yield from (f"| {number} | {text} |" for number, text in table["errors"].items())
+    yield ""
+
+
+def data_model_page() -> str:
+    """Elements, leniencies and error numbers of both data models."""
+    return "\n".join(
+        [
+            "# Data models",
+            "",
+            "What a course can read and write through its API object. The tables in `src/courseyard/datamodel/tables/`",
+            "are the one source: the run-time in the browser and the validation on the server read the same ones.",
+            "",
+            "`n` stands for an index. Collections also answer `_count`, groups of elements `_children`.",
+            "",
+            "**Lengths.** Real courses exceed the standard's limits. A longer value is kept in full, up to 1,048,576",
+            "characters, and a finding is recorded. **Leniencies** are values that the standard refuses and real authoring",
+            "tools send; they are kept, with a finding. A package marked *strict* gets the standard's answer instead:",
+            "leniencies are refused, and in SCORM 1.2 so is a value that is too long (SCORM 2004 only says how much",
+            "a system must take at least).",
+            "",
+            "Two choices where the books leave room: in SCORM 1.2 a SCO that suspends while its status is incomplete",
+            "is not judged by the mastery score, because its score so far is no verdict; and a long fill-in answer",
+            "reads back with its delimiters in one order and the default ones left out, as ADL's cases ask.",
+            "",
+            *_model_section("1.2", "scorm12.json"),
+            *_model_section("2004", "scorm2004.json"),
+        ]
+    )
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "packages.md": packages_page,
+    "data-model.md": data_model_page,
+}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def _writer():
     return module
 
 
-@pytest.mark.parametrize("name", ["settings.md", "errors.md"])
+@pytest.mark.parametrize("name", ["settings.md", "errors.md", "packages.md", "data-model.md"])
 def test_page_made_from_the_code_is_current(name):
     expected = _writer().PAGES[name]()
     assert (ROOT / "docs" / name).read_text("utf-8") == expected, "run .venv/bin/python tools/write_docs.py"
