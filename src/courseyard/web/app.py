@@ -17,7 +17,7 @@ from courseyard.web.context import Services
 from courseyard.web.pages import rendering
 from courseyard.web.pages import routes as page_routes
 from courseyard.web.pages.reference import reference_route
-from courseyard.web.problems import problem
+from courseyard.web.problems import on_http_error, problem
 from courseyard.web.security import RequestGuard, SecurityHeaders
 
 
@@ -38,7 +38,7 @@ def create_app(services: Services) -> Starlette:
         ],
         exception_handlers={
             CourseyardError: rendering.on_courseyard_error,
-            HTTPException: rendering.on_http_error,
+            HTTPException: _on_http_error,
             Exception: rendering.on_unexpected_error,
         },
     )
@@ -50,6 +50,13 @@ async def _refuse(connection: HTTPConnection, error: CourseyardError) -> Respons
     if connection.url.path.startswith("/api/"):
         return problem(error)
     return rendering.page(Request(connection.scope), "error.html", error.status, error=error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """A path with odd characters in it may pass the interface's mount by; its callers still expect a problem."""
+    if request.url.path.startswith("/api/"):
+        return await on_http_error(request, error)
+    return await rendering.on_http_error(request, error)
 
 
 class _Static(StaticFiles):
