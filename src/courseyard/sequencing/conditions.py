@@ -62,6 +62,9 @@ def _rule_condition(work: Work, index: int, condition: Condition) -> bool | None
         if measure is None:
             return None
         return measure > condition.measure if name == "objectiveMeasureGreaterThan" else measure < condition.measure
+    if name in {"completed", "activityProgressKnown"} and objective:
+        completed = work.completed(index, objective) if objective > 0 else None
+        return completed is not None if name == "activityProgressKnown" else completed
     return _activity_condition(work, index, name)
 
 
@@ -76,6 +79,6 @@ def _activity_condition(work: Work, index: int, name: str) -> bool | None:
     if name == "attempted":
         return known.attempts > 0
     if name == "attemptLimitExceeded":
-        return activity.attempt_limit is not None and known.attempts >= activity.attempt_limit
+        return None if activity.attempt_limit is None else known.attempts >= activity.attempt_limit
     # timeLimitExceeded and outsideAvailableTimeRange are optional in the book (UP.1); nobody looks, so they are unknown.
     return False if name == "never" else None

@@ -28,7 +28,7 @@ def overall_rollup_rb_1_5(work: Work, index: int) -> None:
 
 
 def measure_rollup_rb_1_1_a(work: Work, index: int) -> None:
-    """RB.1.1 a: the weighted mean of the children's measures; unknown without any."""
+    """RB.1.1 a: the weighted mean of the children's measures; unknown without any of some weight."""
     total = counted = 0.0
     known = False
     for child in work.children(index):
@@ -37,7 +37,7 @@ def measure_rollup_rb_1_1_a(work: Work, index: int) -> None:
             continue
         counted += definition.measure_weight
         measure = work.measure(child)
-        if measure is not None:
+        if measure is not None and definition.measure_weight > 0:
             known = True
             total += measure * definition.measure_weight
     work.set_value(index, 0, "measure", total / counted if known and counted > 0 else None)
@@ -55,7 +55,7 @@ def completion_measure_rollup_rb_1_1_b(work: Work, index: int) -> None:
             continue
         counted += definition.progress_weight
         progress = work.progress(child)
-        if progress is not None:
+        if progress is not None and definition.progress_weight > 0:
             known = True
             total += progress * definition.progress_weight
     work.set_value(index, 0, "progress", total / counted if known and counted > 0 else None)

@@ -183,7 +183,7 @@ class Work:
         activity = self.activities[index]
         definition = activity.objectives[objective]
         if definition.satisfied_by_measure:
-            if objective == 0 and not activity.measure_satisfaction_if_active and self.tracks[index].active:
+            if not activity.measure_satisfaction_if_active and self.tracks[index].active:
                 return None
             measure = self.value(index, objective, "measure")
             return None if measure is None else bool(measure >= definition.min_measure)
@@ -222,15 +222,28 @@ class Work:
         track.objectives = {}
         track.completion_set = track.success_set = False
         track.old_objectives = track.old_progress = False
-        activity = self.activities[index]
-        for child in activity.children:
-            known = self.tracks[child]
-            if known is _UNTOUCHED:
+        self._grow_old(index)
+
+    def _grow_old(self, index: int) -> None:
+        """What is below a new attempt was recorded before it, as far as the clusters on the way care."""
+        stack = [(index, True, True)]
+        while stack:
+            at, objectives, progress = stack.pop()
+            activity = self.activities[at]
+            objectives = objectives and activity.current_objective_info
+            progress = progress and activity.current_progress_info
+            if not objectives and not progress:
                 continue
-            if activity.current_objective_info and not known.old_objectives:
-                self.writable(child).old_objectives = True
-            if activity.current_progress_info and not known.old_progress:
-                self.writable(child).old_progress = True
+            for child in activity.children:
+                known = self.tracks[child]
+                if known is _UNTOUCHED:
+                    continue
+                if (objectives and not known.old_objectives) or (progress and not known.old_progress):
+                    known = self.writable(child)
+                    known.old_objectives = known.old_objectives or objectives
+                    known.old_progress = known.old_progress or progress
+                if self.activities[child].children:
+                    stack.append((child, objectives, progress))
 
     def forget_course_globals(self) -> None:
         """Objectives that the course keeps to itself end with its attempt (CAM 3.4.1.4, objectivesGlobalToSystem)."""
