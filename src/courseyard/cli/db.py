@@ -18,7 +18,7 @@ from courseyard.db.plan import make_plan
 from courseyard.db.rollback import rollback as roll_back
 from courseyard.db.rollback import rows_to_lose, write_backup
 from courseyard.db.scripts import scripts
-from courseyard.db.server import opened
+from courseyard.db.server import looking, opened
 from courseyard.db.verify import verify as verify_schema
 from courseyard.errors import SetupError
 from courseyard.settings import Settings
@@ -103,7 +103,7 @@ def verify(data: DataOption = None, as_json: JsonOption = False) -> None:
             f"There is no embedded database in {settings.data} yet.",
             hint="'courseyard db apply' makes it; or set COURSEYARD_DATABASE_URL, or name its directory with --data.",
         )
-    with database(data) as url, opened(url) as connection:
+    with database(data) as url, opened(url) as connection, looking(connection):
         problems = verify_schema(connection)
     if as_json:
         typer.echo(json.dumps({"problems": problems}, indent=2))

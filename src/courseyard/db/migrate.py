@@ -1,8 +1,9 @@
 """Applies the SQL files: each in one transaction, under an advisory lock, with a ledger.
 
 Every file may be run again without harm. So a file is run when the ledger does not know it, when a function file
-has changed, and — all of them — when objects are missing though the ledger says they were made (somebody dropped
-tables by hand). A migration that was applied and then edited is refused: it would never reach those who have it.
+has changed, and — all of them — when something differs from what the ledger says was made (somebody dropped tables
+or gave rights by hand, or a run was broken off). A migration that was applied and then edited is refused: it would
+never reach those who have it.
 
 The lock is taken anew in each transaction, not for the session: a transaction pooler keeps no sessions.
 """
@@ -14,9 +15,10 @@ from collections.abc import Callable
 import psycopg
 from psycopg import errors as pg
 
+from courseyard.db import server
 from courseyard.db.queries import named_queries
 from courseyard.db.scripts import Script, ledger_script, scripts
-from courseyard.db.server import Connection, opened, read_only
+from courseyard.db.server import Connection, looking, opened, read_only
 from courseyard.db.verify import missing_objects, rows, verify
 from courseyard.errors import MigrationError, SetupError
 
@@ -25,8 +27,7 @@ MIN_VERSION = 15
 # Any number will do as long as it stays the same: all appliers wait on it.
 _LOCK_KEY = 0x636F7572736579
 
-# Waiting for a table longer than this would hold up the learners behind us; a file that takes longer is wrong.
-_LOCK_TIMEOUT = "10s"
+# A file that takes longer is wrong.
 _STATEMENT_TIMEOUT = "5min"
 
 Report = Callable[[str], None]
@@ -44,8 +45,8 @@ def ledger(connection: Connection) -> dict[str, str]:
     return {row["name"]: row["checksum"] for row in rows(connection, "checks.ledger")}
 
 
-def pending(connection: Connection) -> list[Script]:
-    """What ``apply`` would run now.
+def pending(connection: Connection, *, repair: bool = True) -> list[Script]:
+    """What ``apply`` would run now; without ``repair`` only what the server cannot do without.
 
     Raises:
         MigrationError: an applied migration was edited afterwards, or the database is of a later release.
@@ -64,7 +65,7 @@ def pending(connection: Connection) -> list[Script]:
             f"This database was brought up to date by a later release: it has {', '.join(unknown)}.",
             hint="Install that release or a newer one here.",
         )
-    if done and missing_objects(connection):
+    if done and (verify(connection) if repair else missing_objects(connection)):
         return list(scripts())
     if all(s.only_checks or done.get(s.name) == s.checksum for s in scripts()):
         return []
@@ -81,14 +82,16 @@ def apply(url: str, report: Report = _silent) -> list[str]:
     with opened(url) as connection:
         check_server(connection)
         _pass_notices_on(connection, report)
-        todo = pending(connection)
-        again = bool(todo) and bool(ledger(connection)) and bool(missing_objects(connection))
+        with looking(connection):
+            todo = pending(connection)
+            again = len(todo) == len(scripts()) and bool(ledger(connection))
         ran = [script.name for script in todo if _run(connection, script, report, again=again)]
-        problems = verify(connection)
+        with looking(connection):
+            problems = verify(connection)
         if problems:
             raise MigrationError(
                 "The database is not as it should be: " + "; ".join(problems) + ".",
-                hint="Undo what was changed by hand, or run 'courseyard db plan' for the whole picture.",
+                hint="Undo what was changed by hand; Courseyard's own files do not bring it back.",
             )
         return ran
 
@@ -121,7 +124,8 @@ def ensure_current(url: str, *, embedded: bool, report: Report = _silent) -> Non
         return
     with opened(url) as connection:
         check_server(connection)
-        todo = pending(connection)
+        with looking(connection):
+            todo = pending(connection, repair=False)
     if todo:
         raise SetupError(
             f"The database is not up to date: {len(todo)} of {len(scripts())} files are to be applied.",
@@ -149,7 +153,7 @@ def _run(connection: Connection, script: Script, report: Report, *, again: bool)
             if not again and ledger(connection).get(script.name) == script.checksum:
                 return False
             report(f"applying {script.name}")
-            connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
+            connection.execute(f"set local lock_timeout = '{server.LOCK_TIMEOUT}'")
             connection.execute(script.text.encode())
             if not script.only_checks:
                 connection.execute(ledger_script().encode())
@@ -176,7 +180,7 @@ def _advice(error: psycopg.Error) -> str:
             "or have that owner grant CREATE on the database and on schema public."
         )
     if isinstance(error, pg.LockNotAvailable | pg.DeadlockDetected | pg.QueryCanceled):
-        return "Other sessions hold the tables for long. Try again when it is quiet; nothing was changed."
+        return server.BUSY
     if isinstance(error, pg.ReadOnlySqlTransaction):
         return read_only().advice
     return "Run 'courseyard db plan' to see what stands in the way."

@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 
 from courseyard.db.expected import BASE_TABLES, NEW_TABLES
-from courseyard.db.migrate import MIN_VERSION, pending
+from courseyard.db.migrate import MIN_VERSION, ledger, pending
 from courseyard.db.scripts import scripts
-from courseyard.db.server import Connection, opened
-from courseyard.db.verify import column_differences, missing_objects, rows, verify
+from courseyard.db.server import Connection, looking, opened
+from courseyard.db.verify import column_differences, rows, verify
 from courseyard.errors import MigrationError
 
 _ROLES = ("anon", "authenticated", "service_role")
@@ -57,9 +57,7 @@ def make_plan(url: str) -> Plan:
         DatabaseUnreachableError: there is nothing to look at.
     """
     plan = Plan()
-    with opened(url) as connection, connection.transaction():
-        # Of this transaction only: a pooler would hand a setting of the session on to others.
-        connection.execute("set transaction read only")
+    with opened(url) as connection, looking(connection):
         _server(connection, plan)
         if not plan.blocked:
             _obstacles(connection, plan)
@@ -143,13 +141,10 @@ def _files(connection: Connection, plan: Plan) -> None:
     except MigrationError as error:
         plan.say("problem", f"{error.detail} {error.advice}")
         return
-    if todo:
-        standing = len(missing_objects(connection)) == 0
-        plan.say("ok", f"{len(todo)} of {len(scripts())} SQL files are to be run")
-        if not standing:
-            plan.steps += [f"create {what}" for what in missing_objects(connection) if not what.startswith("table ")]
-        plan.steps += [f"run {script.name}" for script in todo]
+    if not todo:
+        plan.say("ok", f"all {len(scripts())} SQL files are applied, and all is as they made it")
         return
-    plan.say("ok", f"all {len(scripts())} SQL files are applied")
-    for problem in verify(connection):
-        plan.say("problem", f"{problem}: it was changed by hand, and no file brings it back. Undo that change.")
+    plan.say("ok", f"{len(todo)} of {len(scripts())} SQL files are to be run")
+    if ledger(connection):
+        plan.steps += [f"repair: {problem}" for problem in verify(connection)]
+    plan.steps += [f"run {script.name}" for script in todo]

@@ -14,6 +14,11 @@ from courseyard.errors import DatabaseUnreachableError, MigrationError, SetupErr
 
 Connection = psycopg.Connection[dict[str, Any]]
 
+# Waiting for a table longer than this would hold up the learners behind us.
+LOCK_TIMEOUT = "10s"
+
+BUSY = "Other sessions hold the tables for long. Try again when it is quiet; nothing was changed."
+
 # What the server or the resolver says, and what a person can do about it.
 _ADVICE = (
     ("password authentication failed", "Check user and password in COURSEYARD_DATABASE_URL."),
@@ -46,12 +51,26 @@ def opened(url: str) -> Iterator[Connection]:
             ) from error
         except pg.ReadOnlySqlTransaction as error:
             raise read_only() from error
+        except (pg.LockNotAvailable, pg.DeadlockDetected, pg.QueryCanceled) as error:
+            raise MigrationError(f"The server gave up waiting: {reason(error)}.", hint=BUSY) from error
         except psycopg.OperationalError as error:
             if not connection.broken:
-                raise MigrationError(f"The server refuses: {reason(error)}") from error
+                raise MigrationError(f"The server refuses: {reason(error)}.") from error
             raise DatabaseUnreachableError(f"The connection was lost: {reason(error)}") from error
         except psycopg.DatabaseError as error:
-            raise MigrationError(f"The server refuses: {reason(error)}") from error
+            raise MigrationError(f"The server refuses: {reason(error)}.") from error
+
+
+@contextmanager
+def looking(connection: Connection) -> Iterator[None]:
+    """A transaction that only reads and does not wait for long.
+
+    Its settings end with it: a pooler would hand those of a session on to others.
+    """
+    with connection.transaction():
+        connection.execute("set transaction read only")
+        connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+        yield
 
 
 def connect(url: str) -> Connection:
