@@ -55,7 +55,7 @@ def create_play_app(player: Player, files: ContentFiles, origins: Origins, clock
             Route("/play/api/heartbeat", api.limited(api.heartbeat), methods=["POST"]),
             Route("/play/api/why", api.limited(api.why), methods=["GET"]),
             Route("/play/assets/{digest}/{path:path}", assets.serve, methods=["GET", "HEAD"]),
-            Route("/play/{launch}", _PlayerPage(assets).__call__, methods=["GET"]),
+            Route("/play/{launch}", _PlayerPage(assets, f"{origins.app}/courses").__call__, methods=["GET"]),
             Route("/content/{prefix}/{path:path}", files.serve, methods=["GET", "HEAD"]),
         ],
         middleware=[Middleware(PlayerHeaders, origins=origins)],
@@ -133,12 +133,15 @@ class _PlayApi:
 class _PlayerPage:
     """The page that a launch link opens. It is the same for everybody: what it shows, it asks for by itself."""
 
-    def __init__(self, assets: PlayerAssets) -> None:
+    def __init__(self, assets: PlayerAssets, home: str) -> None:
         self._assets = assets
+        self._home = home
         self._templates = Environment(loader=FileSystemLoader(PLAYER), autoescape=True)
 
     async def __call__(self, _request: Request) -> Response:
-        page = self._templates.get_template("page.html").render(title="Course", assets=self._assets.address)
+        page = self._templates.get_template("page.html").render(
+            title="Course", assets=self._assets.address, home=self._home
+        )
         return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
 

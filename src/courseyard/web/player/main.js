@@ -13,7 +13,7 @@ const SHORTCUTS = { KeyN: "continue", KeyP: "previous" };
 const { body } = document;
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-const session = createSession(body.dataset.launch || "");
+const session = createSession();
 const journal = createJournal(session, {
   change: () => showUnsaved(journal),
   stale: (entry) => entry.attempt === session.attempt && entry.epoch === session.epoch && stop(),

@@ -20,11 +20,13 @@ export class Refusal extends Error {
   }
 }
 
-/** @param {string} launch the token of the launch link */
-export function createSession(launch) {
+/** The launch link is the address of the page: …/play/TOKEN */
+export function createSession() {
+  const [, base, launch] = /(.*\/play\/)([^/]*)$/.exec(location.pathname) || [];
   /** @type {any} */
   const session = {
     launch,
+    base: new URL(base || "/", location.href),
     token: "",
 
     /**
@@ -63,6 +65,5 @@ export function createSession(launch) {
     /** @param {any} body */
     ask: (name, body) => session.post(name, { attempt: session.attempt, epoch: session.epoch, ...body }, { seconds: 40 }),
   };
-  session.base = new URL(/.*\/play\//.exec(location.pathname)?.[0] || "/play/", location.href);
   return session;
 }
