@@ -26,7 +26,7 @@ from courseyard.limits import (
     PLAYER_TOKEN_LIFETIME,
 )
 from courseyard.runtime.attempt import Attempt, Who, load_attempt
-from courseyard.runtime.commits import Judged, Rollup
+from courseyard.runtime.commits import Judged, Rollup, judge
 from courseyard.runtime.courses import Courses
 from courseyard.runtime.navigation import request
 from courseyard.runtime.opening import open_attempt

@@ -26,7 +26,7 @@ class PlayerAssets:
         """Read them once."""
         files = {p.name: p.read_bytes() for p in sorted(PLAYER.iterdir()) if p.suffix in _SERVED}
         files["icon.svg"] = (WEB / "static" / "icon.svg").read_bytes()
-        files |= {name: _bytes(table_json(standard)) for name, standard in _TABLES.items()}
+        files |= {name: table_json(standard).encode() for name, standard in _TABLES.items()}
         digest = sha256()
         for name in sorted(files):
             digest.update(name.encode() + b"\0" + files[name] + b"\0")
@@ -53,7 +53,3 @@ class PlayerAssets:
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(found[1], headers=headers | {"Content-Encoding": "gzip"})
         return Response(found[0], headers=headers)
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else text

@@ -162,7 +162,7 @@ where a.id = %(attempt_id)s;
 -- name: commit
 select outcome, last_seq from courseyard.commit_v1(
   %(attempt_id)s, %(epoch)s, %(seq)s, %(oldest)s, %(item)s, %(activity_attempt)s, %(elements)s::jsonb,
-  %(session_seconds)s, %(terminated)s, %(summary)s::jsonb, %(stores)s::jsonb, %(findings)s::jsonb, %(max_gap)s
+  %(session_seconds)s::numeric, %(terminated)s, %(summary)s::jsonb, %(stores)s::jsonb, %(findings)s::jsonb, %(max_gap)s
 );
 
 -- name: heartbeat
