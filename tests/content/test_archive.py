@@ -97,7 +97,12 @@ def test_names_that_differ_in_case_only_keep_the_first(tmp_path):
 def test_a_course_in_a_folder_is_read_from_there(tmp_path):
     path = make_zip(
         tmp_path / "p.zip",
-        {"My course/imsmanifest.xml": manifest12(), "My course/index.html": "x", "__MACOSX/._x": "junk", "readme.txt": "y"},
+        {
+            "My course/imsmanifest.xml": manifest12(),
+            "My course/index.html": "x",
+            "__MACOSX/._x": "junk",
+            "readme.txt": "y",
+        },
     )
     with open_archive(path) as archive:
         assert archive.names == ["imsmanifest.xml", "index.html"]

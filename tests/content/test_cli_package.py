@@ -21,7 +21,7 @@ def test_check_says_what_to_do_and_exits_non_zero(tmp_path):
     done = run("check", bad)
     assert done.exit_code == 1
     assert "missing-launch-file" in done.output
-    assert "imsmanifest.xml:8" in done.output
+    assert "imsmanifest.xml:8)" in done.output
     assert "Add the file" in done.output
 
 

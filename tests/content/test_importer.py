@@ -61,7 +61,7 @@ async def test_a_bad_package_leaves_nothing(db, db_url, tmp_path):
     path = make_zip(tmp_path / "p.zip", {"imsmanifest.xml": manifest12(), "other.html": "x"})
     with pytest.raises(BadPackageError) as caught:
         await import_package(db, open_store(None, tmp_path), path, file_name="p.zip")
-    assert [f["code"] for f in caught.value.extra["findings"]] == ["missing-launch-file"]
+    assert [f["code"] for f in caught.value.extra["findings"]] == ["missing-launch-file", "nothing-to-launch"]
     assert rows(db_url, "select from scorm_packages") == []
     assert stored(tmp_path / "packages") == []
 
@@ -125,6 +125,6 @@ async def test_packages_by_others(db, tmp_path, shared):
     assert seen == {
         "RuntimeBasicCalls_SCORM20043rdEdition": ("2004 3rd Edition", 1, 0),
         "RuntimeMinimumCalls_SCORM12": ("1.2", 18, 0),
-        "SequencingSimpleRemediation_SCORM20043rdEdition": ("2004 3rd Edition", 12, 0),
+        "SequencingSimpleRemediation_SCORM20043rdEdition": ("2004 3rd Edition", 8, 0),
         "SingleSCO_SCORM12": ("1.2", 1, 0),
     }

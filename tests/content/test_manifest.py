@@ -231,9 +231,13 @@ def test_hostile_xml_is_refused_with_a_reason_and_reads_nothing_else(xml):
     assert [f for f in reading.findings if f.severity == "error"]
 
 
-@pytest.mark.parametrize("href", ["../secret.html", "/etc/passwd", "javascript:alert(1)", "a/../../b.html"])
+@pytest.mark.parametrize(
+    "href", ["../secret.html", "%2e%2e/secret.html", "javascript:alert(1)", "a/../../b.html", "http://["]
+)
 def test_an_href_must_stay_in_the_package(href):
-    assert "unsafe-href" in found(manifest12(resources=RESOURCE.replace('href="index.html">', f'href="{href}">', 1)))
+    reading = read_manifest(manifest12(resources=RESOURCE.replace('href="index.html">', f'href="{href}">', 1)).encode())
+    assert [f.code for f in reading.findings] == ["unsafe-href", "nothing-to-launch"]
+    assert not reading.usable
 
 
 def test_a_package_without_organisation_becomes_a_course_of_one_part():
@@ -245,8 +249,157 @@ def test_a_package_without_organisation_becomes_a_course_of_one_part():
     assert reading.document["organizations"][0]["children"][0]["href"] == "index.html"
 
 
-def test_duplicate_items_are_refused_because_results_hang_on_them():
-    assert "duplicate-identifier" in found(manifest12(ITEM.format(inner="") * 2))
+def test_duplicate_items_are_told_apart_because_results_hang_on_them():
+    reading = read_manifest(manifest12(ITEM.format(inner="") * 3).encode())
+    assert reading.usable
+    assert [f.code for f in reading.findings] == ["duplicate-identifier"] * 2
+    assert [i["identifier"] for i in reading.document["organizations"][0]["children"]] == ["i", "i-2", "i-3"]
+
+
+def resource(href: str, **more: str) -> str:
+    attributes = "".join(f' {name.replace("_", ":")}="{value}"' for name, value in more.items())
+    return f'<resource identifier="r" type="webcontent" adlcp:scormType="sco" href="{href}"{attributes}/>'
+
+
+def launched(href: str, files: list[str], **more: str) -> tuple[str, list[str]]:
+    text = manifest2004(
+        '<item identifier="i" identifierref="r"><title>t</title></item>', resources=resource(href, **more)
+    )
+    return item_of(text, files).get("href"), found(text, files)
+
+
+@pytest.mark.parametrize(
+    ("href", "files", "expected", "codes"),
+    [
+        ("a b.html", ["a b.html"], "a b.html", []),
+        ("a%20b.html?x=1#y", ["a b.html"], "a%20b.html?x=1#y", []),
+        ("a%20b.html", ["a%20b.html"], "a%2520b.html", []),
+        ("100%.html", ["100%.html"], "100%.html", []),
+        ("what?.html", ["what?.html"], "what%3F.html", []),
+        ("c#.html", ["c#.html"], "c%23.html", []),
+        ("Index.HTML?x=1", ["index.html"], "index.html?x=1", ["file-case"]),
+        ("sub\\index.html", ["sub/index.html"], "sub/index.html", []),
+        ("./sub/../index.html", ["index.html"], "index.html", []),
+        ("/index.html", ["index.html"], "index.html", ["absolute-href"]),
+        ("u\u0308.html", ["\u00fc.html"], "%C3%BC.html", []),
+    ],
+)
+def test_the_file_that_was_meant_is_found(href, files, expected, codes):
+    assert launched(href, files) == (expected, codes)
+
+
+def test_a_base_may_climb_inside_of_the_package_and_may_lack_its_slash():
+    assert launched("../shared/a.html", ["shared/a.html"], xml_base="one/") == ("shared/a.html", [])
+    assert launched("a.html", ["one/a.html"], xml_base="one") == ("one/a.html", ["base-without-slash"])
+    assert launched("a.html", [], xml_base="https://example.org/c/") == (
+        "https://example.org/c/a.html",
+        ["external-launch"],
+    )
+
+
+def test_a_course_with_one_bad_part_is_kept_and_one_with_none_that_works_is_refused():
+    items = (
+        '<item identifier="a" identifierref="gone"><title>a</title></item>'
+        '<item identifier="b" identifierref="r2"><title>b</title></item>'
+        '<item identifier="c" identifierref="r"><title>c</title></item>'
+    )
+    resources = RESOURCE + '<resource identifier="r2" adlcp:scormtype="sco" href="away.html"/>'
+    reading = read_manifest(manifest12(items, resources).encode(), files=["index.html"])
+    assert reading.usable
+    assert [f.code for f in reading.findings] == ["unknown-resource", "missing-launch-file"]
+    reading = read_manifest(manifest12(items, resources).encode(), files=["other.html"])
+    assert [f.code for f in reading.findings if f.severity == "error"] == ["nothing-to-launch"]
+
+
+def test_a_default_organisation_with_nothing_to_open_gives_way():
+    other = '</organization><organization identifier="o2"><title>Other</title>' + ITEM.format(inner="")
+    reading = read_manifest(manifest12('<item identifier="x"><title>x</title></item>' + other).encode())
+    assert reading.usable
+    assert (reading.document["default_organization"], reading.document["title"]) == ("o2", "Other")
+    assert "empty-default" in [f.code for f in reading.findings]
+
+
+def test_a_scorm_12_heading_with_a_page_of_its_own_keeps_the_page():
+    inner = '<adlcp:datafromlms>x</adlcp:datafromlms><item identifier="j" identifierref="r"><title>J</title></item>'
+    item = item_of(manifest12(ITEM.format(inner=inner)))
+    assert "href" not in item
+    assert [(p["identifier"], p["href"], p.get("launch_data")) for p in item["children"]] == [
+        ("i-2", "index.html", "x"),
+        ("j", "index.html", None),
+    ]
+
+
+def test_a_resource_without_a_type_is_a_sco_where_no_resource_has_one():
+    bare = '<resource identifier="r" href="index.html"/>'
+    item = '<item identifier="i" identifierref="r"/>'
+    assert item_of(manifest2004(item, resources=bare))["scorm_type"] == "sco"
+    typed = bare + '<resource identifier="s" adlcp:scormType="asset" href="x.html"/>'
+    assert item_of(manifest2004(item, resources=typed))["scorm_type"] == "asset"
+    assert found(manifest2004(item, resources=bare)).count("no-scorm-type") == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ('<imsss:ruleConditions><imsss:ruleCondition condition="always"/></imsss:ruleConditions>', "incomplete-rule"),
+        (
+            ('<imsss:ruleConditions><imsss:ruleCondition condition="always"/>'
+            '<imsss:ruleCondition condition="sometimes"/></imsss:ruleConditions><imsss:ruleAction action="skip"/>'),
+            "incomplete-rule",
+        ),
+        ('<imsss:ruleAction action="skip"/>', "incomplete-rule"),
+    ],
+)
+def test_a_rule_is_read_whole_or_not_at_all(rule, code):
+    sequencing = (
+        f"<imsss:sequencing><imsss:sequencingRules><imsss:preConditionRule>{rule}</imsss:preConditionRule>"
+        "</imsss:sequencingRules></imsss:sequencing>"
+    )
+    text = manifest2004(f'<item identifier="i" identifierref="r"><title>t</title>{sequencing}</item>')
+    assert "sequencing" not in item_of(text)
+    assert code in found(text)
+
+
+def test_values_out_of_range_and_unknown_words_leave_the_default():
+    inner = (
+        '<imsss:sequencing><imsss:objectives><imsss:primaryObjective satisfiedByMeasure="maybe">'
+        "<imsss:minNormalizedMeasure>80</imsss:minNormalizedMeasure></imsss:primaryObjective></imsss:objectives>"
+        '<imsss:randomizationControls selectCount="-1" randomizationTiming="Once"/></imsss:sequencing>'
+        "<adlcp:timeLimitAction>explode</adlcp:timeLimitAction>"
+    )
+    text = manifest2004(f'<item identifier="i" identifierref="r"><title>t</title>{inner}</item>')
+    item = item_of(text)
+    assert item["sequencing"] == {"objectives": {"primary": {}}, "randomization": {"randomization_timing": "once"}}
+    assert "time_limit_action" not in item
+    assert found(text) == ["bad-value"] * 4
+
+
+def test_empty_space_before_the_declaration_is_passed_over():
+    assert found(b"\r\n " + manifest12().encode()) == ["text-before-xml"]
+
+
+def test_a_version_that_contradicts_the_namespaces_is_told():
+    assert found(manifest2004('<item identifier="i" identifierref="r"><title>t</title></item>', version="1.2")) == [
+        "contradicting-version"
+    ]
+
+
+def test_a_common_cartridge_is_named():
+    text = manifest12().replace("<schema>ADL SCORM", "<schema>IMS Common Cartridge")
+    assert "other-standard" in found(text)
+
+
+def test_a_thousand_findings_of_a_kind_are_counted_not_listed():
+    resources = RESOURCE.replace("</resource>", '<file href="gone.png"/>' * 1_000 + "</resource>")
+    reading = read_manifest(manifest12(resources=resources).encode(), files=["index.html"])
+    assert len(reading.findings) == 21
+    assert "980 more" in reading.findings[-1].message
+
+
+def test_two_hundred_levels_are_read():
+    deep = '<item identifier="x"><title>x</title>' * 200 + ITEM.format(inner="") + "</item>" * 200
+    reading = read_manifest(manifest12(deep).encode())
+    assert reading.usable
 
 
 @given(st.text(max_size=300))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "info"]
+
+# Details quote what strangers wrote; a megabyte of it helps nobody.
+_MAX_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,18 @@ def has_errors(findings: list[Finding]) -> bool:
     return any(f.severity == "error" for f in findings)
 
 
+def condensed(findings: list[Finding], most: int = 20) -> list[Finding]:
+    """At most so many findings of a kind, and how many more there were; a thousand alike tell no more."""
+    counts: Counter[str] = Counter()
+    kept = []
+    for one in findings:
+        counts[one.code] += 1
+        if counts[one.code] <= most:
+            kept.append(one)
+    return kept + [finding(code, f"And {n - most:,} more like this.") for code, n in counts.items() if n > most]
+
+
 def finding(code: str, detail: str = "", *, file: str | None = None, line: int | None = None) -> Finding:
     """A finding with the catalogue's sentence, and a detail behind it."""
     title = CODES[code].title
-    return Finding(code, f"{title} {detail}".strip(), file, line)
+    return Finding(code, f"{title} {detail[:_MAX_DETAIL]}".strip(), file, line)

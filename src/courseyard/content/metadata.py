@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
-from courseyard.content.xml import Element, child, local, text
+from courseyard.content.findings import Finding, finding
+from courseyard.content.xml import Element, Notes, child, local, parse, text
 
 _DURATION = re.compile(r"^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?$")
 _CLOCK = re.compile(r"^(\d{1,4}):(\d{2})(?::(\d{2}))?")
@@ -17,8 +19,26 @@ _MAX_CHARS = 4_000
 def read_metadata(manifest: Element) -> dict[str, Any]:
     """What the manifest's own metadata tells; empty where it tells nothing."""
     metadata = child(manifest, "metadata")
-    if metadata is None:
-        return {}
+    return {} if metadata is None else _described(metadata)
+
+
+def metadata_file(manifest: Element) -> str | None:
+    """The file of the package that holds the description, where the manifest only names one."""
+    metadata = child(manifest, "metadata")
+    location = text(child(metadata, "location")) if metadata is not None else None
+    return unquote(location) if location else None
+
+
+def read_metadata_file(data: bytes, file: str) -> tuple[dict[str, Any], list[Finding]]:
+    """What a description outside of the manifest tells, and what was found."""
+    notes = Notes(file=file)
+    root = parse(data, notes)
+    if root is None:
+        return {}, [finding("bad-metadata-file", notes.findings[-1].message, file=file)]
+    return _described(root), []
+
+
+def _described(metadata: Element) -> dict[str, Any]:
     general = _first(metadata, "general")
     found: dict[str, Any] = {}
     if general is not None:

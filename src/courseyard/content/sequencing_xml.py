@@ -16,10 +16,46 @@ from courseyard.content.xml import (
     local,
     number,
     objective_id,
+    word,
 )
 
 Document = dict[str, Any]
 
+# The vocabularies of the IMS Simple Sequencing schema and ADL's extensions.
+_CONDITIONS = (
+    "satisfied",
+    "objectiveStatusKnown",
+    "objectiveMeasureKnown",
+    "objectiveMeasureGreaterThan",
+    "objectiveMeasureLessThan",
+    "completed",
+    "activityProgressKnown",
+    "attempted",
+    "attemptLimitExceeded",
+    "timeLimitExceeded",
+    "outsideAvailableTimeRange",
+    "always",
+)
+_ROLLUP_CONDITIONS = (
+    "satisfied",
+    "objectiveStatusKnown",
+    "objectiveMeasureKnown",
+    "completed",
+    "activityProgressKnown",
+    "attempted",
+    "attemptLimitExceeded",
+    "timeLimitExceeded",
+    "outsideAvailableTimeRange",
+)
+_RULES = {
+    "preConditionRule": ("pre", ("skip", "disabled", "hiddenFromChoice", "stopForwardTraversal")),
+    "exitConditionRule": ("exit", ("exit",)),
+    "postConditionRule": ("post", ("exitParent", "exitAll", "retry", "retryAll", "continue", "previous")),
+}
+_ROLLUP_ACTIONS = ("satisfied", "notSatisfied", "completed", "incomplete")
+_CHILD_SETS = ("all", "any", "none", "atLeastCount", "atLeastPercent")
+_REQUIRED = ("always", "ifAttempted", "ifNotSkipped", "ifNotSuspended")
+_TIMINGS = ("never", "once", "onEachNewAttempt")
 _CONTROL_MODE = {
     "choice": "choice",
     "choiceExit": "choice_exit",
@@ -68,7 +104,7 @@ _ADL_MAPS = {
 }
 
 
-def read_collection(manifest: Element, notes: Notes) -> dict[str, Element]:
+def read_collection(manifest: Element) -> dict[str, Element]:
     """The shared ``<sequencing>`` entries by ID."""
     found: dict[str, Element] = {}
     for collection in children(manifest, "sequencingCollection"):
@@ -142,31 +178,47 @@ def _flags(element: Element, names: dict[str, str], notes: Notes) -> Document:
 
 
 def _rules(element: Element, notes: Notes) -> Document:
-    kinds = {"preConditionRule": "pre", "exitConditionRule": "exit", "postConditionRule": "post"}
     found: Document = {}
     for rule in element:
-        kind = kinds.get(local(rule))
-        if kind is None:
-            continue
-        action = child(rule, "ruleAction")
-        conditions = child(rule, "ruleConditions")
-        if action is None or conditions is None:
-            continue
-        made: Document = {
-            "conditions": [_condition(c, notes) for c in children(conditions, "ruleCondition")],
-            "action": attribute(action, "action") or "",
-        }
-        combination = attribute(conditions, "conditionCombination")
-        if combination:
-            made["combination"] = combination
-        found.setdefault(kind, []).append(made)
+        if local(rule) in _RULES:
+            kind, actions = _RULES[local(rule)]
+            made = _rule(rule, "rule", _CONDITIONS, actions, _condition, notes)
+            if made is not None:
+                found.setdefault(kind, []).append(made)
     return found
 
 
-def _condition(element: Element, notes: Notes) -> Document:
-    made: Document = {"condition": attribute(element, "condition") or ""}
-    if attribute(element, "operator") == "not":
-        made["not"] = True
+def _rule(
+    rule: Element,
+    prefix: str,
+    words: tuple[str, ...],
+    actions: tuple[str, ...],
+    read_condition: Callable[[Element, str, Notes], Document],
+    notes: Notes,
+) -> Document | None:
+    """Conditions and action of a sequencing or rollup rule; None with a finding if it says nothing that holds.
+
+    A rule is read whole or not at all: without one of its conditions it would mean something else.
+    """
+    holder, action = child(rule, f"{prefix}Conditions"), child(rule, f"{prefix}Action")
+    conditions: list[Document] = []
+    for element in children(holder, f"{prefix}Condition") if holder is not None else ():
+        name = word(attribute(element, "condition"), words, "condition", element, notes)
+        if name is None:
+            notes.add("incomplete-rule", at=rule)
+            return None
+        conditions.append(read_condition(element, name, notes))
+    done = word(attribute(action, "action"), actions, "action", action, notes) if action is not None else None
+    if not conditions or done is None:
+        notes.add("incomplete-rule", at=rule)
+        return None
+    made: Document = {"conditions": conditions, "action": done}
+    combination = word(attribute(holder, "conditionCombination"), ("all", "any"), "conditionCombination", holder, notes)
+    return made | ({"combination": combination} if combination else {})
+
+
+def _condition(element: Element, name: str, notes: Notes) -> Document:
+    made = _rollup_condition(element, name, notes)
     objective = objective_id(attribute(element, "referencedObjective"))
     if objective:
         made["objective"] = objective
@@ -174,6 +226,11 @@ def _condition(element: Element, notes: Notes) -> Document:
     if measure is not None:
         made["measure"] = measure
     return made
+
+
+def _rollup_condition(element: Element, name: str, notes: Notes) -> Document:
+    operator = word(attribute(element, "operator"), ("noOp", "not"), "operator", element, notes)
+    return {"condition": name} | ({"not": True} if operator == "not" else {})
 
 
 def _limits(element: Element, notes: Notes) -> Document:
@@ -194,46 +251,41 @@ def _rollup(element: Element, notes: Notes) -> Document:
         {"rollupObjectiveSatisfied": "objective_satisfied", "rollupProgressCompletion": "progress_completion"},
         notes,
     )
-    weight = number(attribute(element, "objectiveMeasureWeight"), "objectiveMeasureWeight", element, notes)
+    weight = number(attribute(element, "objectiveMeasureWeight"), "objectiveMeasureWeight", element, notes, low=0)
     if weight is not None:
         made["objective_measure_weight"] = weight
-    rules = [_rollup_rule(rule, notes) for rule in children(element, "rollupRule")]
+    rules = [read for rule in children(element, "rollupRule") if (read := _rollup_rule(rule, notes)) is not None]
     if rules:
         made["rules"] = rules
     return made
 
 
-def _rollup_rule(rule: Element, notes: Notes) -> Document:
-    action, conditions = child(rule, "rollupAction"), child(rule, "rollupConditions")
-    made: Document = {
-        "conditions": [
-            {
-                "condition": attribute(c, "condition") or "",
-                **({"not": True} if attribute(c, "operator") == "not" else {}),
-            }
-            for c in (children(conditions, "rollupCondition") if conditions is not None else ())
-        ],
-        "action": (attribute(action, "action") if action is not None else None) or "",
-    }
+def _rollup_rule(rule: Element, notes: Notes) -> Document | None:
+    made = _rule(rule, "rollup", _ROLLUP_CONDITIONS, _ROLLUP_ACTIONS, _rollup_condition, notes)
+    if made is None:
+        return None
     values = {
-        "child_activity_set": attribute(rule, "childActivitySet"),
+        "child_activity_set": word(attribute(rule, "childActivitySet"), _CHILD_SETS, "childActivitySet", rule, notes),
         "minimum_count": count(attribute(rule, "minimumCount"), "minimumCount", rule, notes),
-        "minimum_percent": number(attribute(rule, "minimumPercent"), "minimumPercent", rule, notes),
-        "combination": attribute(conditions, "conditionCombination") if conditions is not None else None,
+        "minimum_percent": number(attribute(rule, "minimumPercent"), "minimumPercent", rule, notes, low=0),
     }
     return made | {key: value for key, value in values.items() if value is not None}
 
 
 def _considerations(element: Element, notes: Notes) -> Document:
-    values = {key: attribute(element, name) for name, key in _CONSIDERATIONS.items()}
+    values = {
+        key: word(attribute(element, name), _REQUIRED, name, element, notes) for name, key in _CONSIDERATIONS.items()
+    }
     made: Document = {key: value for key, value in values.items() if value}
     return made | _flags(element, {"measureSatisfactionIfActive": "measure_satisfaction_if_active"}, notes)
 
 
 def _randomization(element: Element, notes: Notes) -> Document:
     values: Document = {
-        "randomization_timing": attribute(element, "randomizationTiming"),
-        "selection_timing": attribute(element, "selectionTiming"),
+        "randomization_timing": word(
+            attribute(element, "randomizationTiming"), _TIMINGS, "randomizationTiming", element, notes
+        ),
+        "selection_timing": word(attribute(element, "selectionTiming"), _TIMINGS, "selectionTiming", element, notes),
         "select_count": count(attribute(element, "selectCount"), "selectCount", element, notes),
         "reorder_children": boolean(element, "reorderChildren", notes),
     }
@@ -265,10 +317,17 @@ def _objective(element: Element, notes: Notes) -> Document:
         value = number((minimum.text or "").strip() or None, "minNormalizedMeasure", minimum, notes)
         if value is not None:
             made["min_normalized_measure"] = value
-    maps = [_map(m, _MAPS, notes) for m in children(element, "mapInfo") if attribute(m, "targetObjectiveID")]
+    maps = [_map(m, _MAPS, notes) for m in children(element, "mapInfo") if _has_target(m, notes)]
     if maps:
         made["maps"] = maps
     return made
+
+
+def _has_target(element: Element, notes: Notes) -> bool:
+    if attribute(element, "targetObjectiveID"):
+        return True
+    notes.add("bad-value", "A map has no targetObjectiveID.", element)
+    return False
 
 
 def _map(element: Element, names: dict[str, str], notes: Notes) -> Document:
@@ -277,19 +336,25 @@ def _map(element: Element, names: dict[str, str], notes: Notes) -> Document:
 
 def _add_adl_maps(adl: Element, made: Document, others: list[Document], notes: Notes) -> None:
     """Fourth Edition maps belong to the objective of the same identifier, in the map of the same target."""
+    owners: dict[str | None, Document] = {}
+    for objective in ([made["primary"]] if "primary" in made else []) + others:
+        owners.setdefault(objective.get("id"), objective)
     for element in children(adl, "objective"):
         identifier = objective_id(attribute(element, "objectiveID"))
-        primary = made.get("primary")
-        owner = next((o for o in ([primary] if primary else []) + others if o.get("id") == identifier), None)
+        owner = owners.get(identifier)
         if owner is None:
-            notes.add("bad-value", f"The ADL maps of objective {identifier!r} belong to no objective.", element)
+            notes.add("unknown-objective", f"It is {identifier!r}.", element)
             continue
+        maps = owner.get("maps", [])
+        known = {m["target"]: m for m in reversed(maps)}
         for info in children(element, "mapInfo"):
+            if not _has_target(info, notes):
+                continue
             read = _map(info, _ADL_MAPS, notes)
-            maps = owner.setdefault("maps", [])
-            known = next((m for m in maps if m["target"] == read["target"]), None)
-            if known is None:
+            if read["target"] not in known:
                 # No IMS map for this target: the ADL one neither reads nor writes status and measure.
-                known = {"target": read["target"], "read_satisfied": False, "read_measure": False}
-                maps.append(known)
-            known.update(read, adlseq=True)
+                known[read["target"]] = {"target": read["target"], "read_satisfied": False, "read_measure": False}
+                maps.append(known[read["target"]])
+            known[read["target"]].update(read, adlseq=True)
+        if maps:
+            owner["maps"] = maps

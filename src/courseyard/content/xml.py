@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from lxml import etree
 
@@ -20,6 +19,8 @@ Element = Any  # lxml's element class has no public name
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 _ENCODING = re.compile(rb'^(\s*<\?xml[^>]*?)\s+encoding\s*=\s*["\'][^"\']*["\']', re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+_MAX_DIGITS = 40
 
 
 @dataclass(slots=True)
@@ -37,12 +38,16 @@ class Notes:
 
 def parse(data: bytes, notes: Notes) -> Element | None:
     """The root element, or None with a finding that says where the XML breaks. Loads nothing from anywhere."""
+    encoding = None
     if data.startswith(codecs.BOM_UTF8):
         notes.add("byte-order-mark")
-        data = data.removeprefix(codecs.BOM_UTF8)
+        data, encoding = data.removeprefix(codecs.BOM_UTF8), "utf-8"
+    if data[:1].isspace() and data.lstrip().startswith(b"<?xml"):
+        notes.add("text-before-xml")
+        data = data.lstrip()
     try:
-        root = _parse(data)
-    except (etree.XMLSyntaxError, ValueError) as error:
+        root = _parse(data, encoding)
+    except (etree.XMLSyntaxError, LookupError, ValueError) as error:
         root = _parse_despite_encoding(data, notes)
         if root is None:
             line, column = getattr(error, "position", (None, None))
@@ -56,9 +61,15 @@ def parse(data: bytes, notes: Notes) -> Element | None:
     return root
 
 
-def _parse(data: bytes) -> Element:
+def _parse(data: bytes, encoding: str | None = None) -> Element:
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+        encoding=encoding,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     return etree.fromstring(data, parser)
 
@@ -66,7 +77,7 @@ def _parse(data: bytes) -> Element:
 def _parse_despite_encoding(data: bytes, notes: Notes) -> Element | None:
     """Try what such manifests usually are: UTF-8 that names another encoding, or Windows text that names UTF-8."""
     bare = _ENCODING.sub(rb"\1", data, count=1)
-    for encoding in ("utf-8", "cp1252"):
+    for encoding in ("utf-8", "cp1252", "latin-1"):
         try:
             root = _parse(bare.decode(encoding).encode())
         except (UnicodeDecodeError, etree.XMLSyntaxError, ValueError):
@@ -126,8 +137,14 @@ def collapse(value: str) -> str:
 
 
 def objective_id(value: str | None) -> str | None:
-    """Objective identifiers are URIs: an escaped space is a space, and white space is collapsed."""
-    return None if value is None else collapse(unquote(value))
+    """An objective's identifier: ``%20`` is a space, as in ADL's reference, and white space is collapsed.
+
+    Other escapes stay: identifiers are compared letter by letter, and courses read them back as they wrote them.
+    """
+    return None if value is None else collapse(value.replace("%20", " "))
+
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def boolean(element: Element, name: str, notes: Notes) -> bool | None:
@@ -135,19 +152,23 @@ def boolean(element: Element, name: str, notes: Notes) -> bool | None:
     value = attribute(element, name)
     if value is None:
         return None
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if value.lower() not in known:
+    if value.lower() not in _BOOLEANS:
         notes.add("bad-value", f"{name}={value!r} is neither true nor false.", element)
         return None
-    return known[value.lower()]
+    return _BOOLEANS[value.lower()]
 
 
-def number(value: str | None, what: str, element: Element, notes: Notes) -> float | None:
-    """A finite decimal number, or None where it is absent or cannot be read."""
+def number(
+    value: str | None, what: str, element: Element, notes: Notes, low: float = -1.0, high: float = 1.0
+) -> float | None:
+    """A decimal number from ``low`` to ``high``, or None where it is absent, no number or beyond."""
     if value is None:
         return None
-    if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", value) or len(value) > 40:
-        notes.add("bad-value", f"{what}={value[:40]!r} is no number.", element)
+    if len(value) > _MAX_DIGITS or not _DECIMAL.fullmatch(value):
+        notes.add("bad-value", f"{what}={value!r} is no number.", element)
+        return None
+    if not low <= float(value) <= high:
+        notes.add("bad-value", f"{what}={value} is not between {low:g} and {high:g}.", element)
         return None
     return float(value)
 
@@ -156,7 +177,17 @@ def count(value: str | None, what: str, element: Element, notes: Notes) -> int |
     """A whole number from 0, or None where it is absent or cannot be read."""
     if value is None:
         return None
-    if not re.fullmatch(r"\d{1,9}", value):
-        notes.add("bad-value", f"{what}={value[:40]!r} is no whole number.", element)
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        notes.add("bad-value", f"{what}={value!r} is no whole number.", element)
         return None
     return int(value)
+
+
+def word(value: str | None, words: Collection[str], what: str, element: Element, notes: Notes) -> str | None:
+    """A word of a vocabulary, written as the standard does; None where it is absent or unknown."""
+    if not value:
+        return None
+    known = next((w for w in words if w.lower() == value.lower()), None)
+    if known is None:
+        notes.add("bad-value", f"{what}={value!r} is not one of: {', '.join(words)}.", element)
+    return known
