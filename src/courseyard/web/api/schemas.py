@@ -6,19 +6,27 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from courseyard.limits import MAX_PASSWORD_CHARS
 
 # JSON has no UUID: the text form is the only one, so strictness would refuse them all.
 Id = Annotated[UUID, Field(strict=False)]
-Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+$")]
 
 
 # PostgreSQL keeps no character zero.
 TEXT = r"^[^\x00]*$"
-Title = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+Title = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00-\x20][^\x00]*$")]
 LongText = Annotated[str, Field(max_length=10_000, pattern=TEXT)]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 21.0 is the whole number 21 (JSON Schema says so too)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 
 
 class Body(BaseModel):
@@ -140,9 +148,9 @@ class PackageChange(Body):
 
     title: Title = Field(default="")
     description: LongText | None = None
-    passing_score: Annotated[int, Field(ge=0, le=100)] | None = None
-    max_attempts: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    duration_minutes: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    passing_score: Annotated[int, Field(ge=0, le=100), WHOLE] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=10_000), WHOLE] | None = None
+    duration_minutes: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] | None = None
     is_active: bool = True
     launch_window: Literal["frame", "new"] = "frame"
     strict: bool = False
@@ -200,7 +208,7 @@ class LaunchRequest(Body):
     """How to open the player."""
 
     mode: Literal["normal", "browse", "review"] = "normal"
-    redirect_url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00-\x1f\\]+$")] | None = Field(
+    redirect_url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f-\xa0\\]+$")] | None = Field(
         default=None, description="Where the learner goes after leaving the player."
     )
 
