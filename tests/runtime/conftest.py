@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,8 +61,8 @@ class Window:
         }
         return await self.player.commit(self.session, Commit(**body | changes))
 
-    async def go(self, request: str | None, target: str | None = None, source: str = "learner") -> dict[str, Any]:
-        asked = Navigation(self.opened["attempt"], self.opened["epoch"], request, target, source)
+    async def go(self, request: str | None, target: str | None = None, **more: Any) -> dict[str, Any]:
+        asked = Navigation(self.opened["attempt"], self.opened["epoch"], request, target, **more)
         self.view = await self.player.navigate(self.session, asked, now())
         return self.view
 
@@ -83,11 +84,13 @@ class Classroom:
         self.player = Player(self.db, self.tokens, ContentPrefixes(SECRET))
         self.enrolments = Enrolments(self.db, self.tokens, "http://content", now)
 
-    async def course(self, manifest: str, **files: str) -> str:
-        """Import a package; its id."""
+    async def course(self, manifest: str, package_id: str | None = None, **files: str) -> str:
+        """Import a package, or a new version of one; its id."""
         content = {"imsmanifest.xml": manifest, "index.html": "<p>Hello</p>", **files}
         zip_file = make_zip(self.folder / "course.zip", content)
-        imported = await import_package(self.db, open_store(None, self.folder), zip_file, file_name="course.zip")
+        imported = await import_package(
+            self.db, open_store(None, self.folder), zip_file, file_name="course.zip", package_id=package_id
+        )
         return imported.id
 
     async def learner(self, email: str = "ada@example.org") -> str:
@@ -106,6 +109,11 @@ class Classroom:
         url = await self.enrolments.launch(enrollment_id, mode)
         return Window(self.player, await self.player.open(url.rsplit("/", 1)[1], "test", now()))
 
+    async def preview(self, package_id: str) -> Window:
+        """Look at a package as staff."""
+        url = await self.enrolments.preview(package_id, await self.learner("staff@example.org"))
+        return Window(self.player, await self.player.open(url.rsplit("/", 1)[1], "test", now()))
+
     async def sql(self, query: str, *params: Any) -> list[dict[str, Any]]:
         """Look into the database."""
         async with self.db._connection() as connection:
@@ -118,10 +126,24 @@ class Classroom:
 
 
 @pytest.fixture
-async def classroom(either_db: str, tmp_path: Path) -> AsyncIterator[Classroom]:
-    db = Database(either_db)
+async def classroom(db_url: str, tmp_path: Path) -> AsyncIterator[Classroom]:
+    """On the embedded server."""
+    async with _classroom(db_url, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def either_classroom(either_db: str, tmp_path: Path) -> AsyncIterator[Classroom]:
+    """Once per kind of server."""
+    async with _classroom(either_db, tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _classroom(url: str, folder: Path) -> AsyncIterator[Classroom]:
+    db = Database(url)
     await db.open()
     try:
-        yield Classroom(either_db, db, tmp_path)
+        yield Classroom(url, db, folder)
     finally:
         await db.close()

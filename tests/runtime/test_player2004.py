@@ -1,0 +1,228 @@
+"""A SCORM 2004 course: sequencing, data that comes back, requests of the SCO, what outlives an attempt."""
+
+import pytest
+from making import manifest2004
+
+from courseyard.errors import ForbiddenError
+from courseyard.runtime.player import Place
+
+pytestmark = pytest.mark.anyio
+
+DONE, RESULT, PLACE, EXIT, REQUEST = (
+    "cmi.completion_status",
+    "cmi.success_status",
+    "cmi.location",
+    "cmi.exit",
+    "adl.nav.request",
+)
+FLOW = '<imsss:sequencing><imsss:controlMode choice="true" flow="true"/></imsss:sequencing>'
+
+
+def item(name: str, sequencing: str = "", more: str = "") -> str:
+    return (
+        f'<item identifier="{name}" identifierref="r"><title>{name}</title>{more}'
+        f"<imsss:sequencing>{sequencing}</imsss:sequencing></item>"
+    )
+
+
+def course(*items: str, sequencing: str = FLOW) -> str:
+    return manifest2004("".join(items) + sequencing)
+
+
+THREE = course(item("a"), item("b"), item("c"))
+
+
+async def test_continue_to_the_end_completes_the_course(classroom):
+    enrolment = await classroom.enrol(await classroom.course(THREE))
+    window = await classroom.open(enrolment)
+    for name, progress in (("a", 33.33), ("b", 66.67), ("c", 100)):
+        assert window.item == name
+        await window.commit((DONE, "completed"), (RESULT, "passed"), terminate=True)
+        assert float((await classroom.enrolment(enrolment))["progress_percentage"]) == progress
+        await window.go("continue")
+    assert window.view["state"] == "ended"
+    assert window.view["result"]["completion"] == "completed"
+    assert (await classroom.enrolment(enrolment))["status"] == "passed"
+
+
+async def test_suspend_all_comes_back_whatever_the_sco_said(classroom):
+    enrolment = await classroom.enrol(await classroom.course(THREE))
+    window = await classroom.open(enrolment)
+    await window.go("choice", "b")
+    await window.commit((PLACE, "7"), (EXIT, "normal"), ("cmi.session_time", "PT1M"), terminate=True)
+    assert (await window.go("suspendAll"))["state"] == "ended"
+    again = await classroom.open(enrolment)
+    assert (again.item, again.data["cmi.entry"], again.data[PLACE]) == ("b", "resume", "7")
+    assert again.data["cmi.total_time"] == "PT1M"
+    assert EXIT not in again.data
+
+
+async def test_a_closed_tab_stands_where_it_was(classroom):
+    enrolment = await classroom.enrol(await classroom.course(THREE))
+    window = await classroom.open(enrolment)
+    await window.go("choice", "b")
+    await window.commit((PLACE, "7"))
+    again = await classroom.open(enrolment)
+    assert (again.item, again.data["cmi.entry"], again.data[PLACE]) == ("b", "resume", "7")
+    assert (await classroom.enrolment(enrolment))["attempts"] == 1
+
+
+async def test_normal_exit_and_return_is_a_new_attempt_on_the_activity(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    await window.commit((PLACE, "7"), terminate=True)
+    await window.go("choice", "b")
+    await window.go("choice", "a")
+    assert window.data["cmi.entry"] == "ab-initio" and PLACE not in window.data
+
+
+async def test_suspended_exit_and_return_goes_on(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    await window.commit((PLACE, "7"), (EXIT, "suspend"), terminate=True)
+    await window.go("choice", "b")
+    await window.go("choice", "a")
+    assert (window.data["cmi.entry"], window.data[PLACE]) == ("resume", "7")
+
+
+async def test_the_next_attempt_knows_what_was_mastered(classroom):
+    skip = (
+        "<imsss:sequencingRules><imsss:preConditionRule><imsss:ruleConditions>"
+        '<imsss:ruleCondition condition="satisfied"/></imsss:ruleConditions><imsss:ruleAction action="skip"/>'
+        "</imsss:preConditionRule></imsss:sequencingRules>"
+    )
+    enrolment = await classroom.enrol(await classroom.course(course(item("a", skip), item("b"))))
+    window = await classroom.open(enrolment)
+    await window.commit((DONE, "completed"), (RESULT, "passed"), terminate=True)
+    await window.go("exitAll")
+    assert (await classroom.open(enrolment)).item == "b"
+
+
+async def test_the_scos_request_takes_effect(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    answer = await window.commit((REQUEST, "{target=c}choice"), terminate=True)
+    assert answer["then"] == {"request": "choice", "target": "c"}
+    await window.go(None, source="sco")
+    assert window.item == "c"
+    answer = await window.commit((EXIT, "time-out"), (REQUEST, "previous"), terminate=True)
+    assert answer["then"]["request"] == "exitAll"
+
+
+async def test_without_a_request_the_sco_stays(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    await window.commit((DONE, "completed"), terminate=True)
+    view = await window.go("_none_", source="sco")
+    assert (view["state"], view["unchanged"], window.item) == ("running", True, "a")
+
+
+async def test_a_request_whose_answer_was_lost_is_not_run_twice(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    place = Place("a", window.view["delivery"]["activity_attempt"])
+    await window.go("continue", came_from=place)
+    await window.go("continue", came_from=place)
+    assert window.item == "b"
+
+
+async def test_abandoned_data_do_not_count(classroom):
+    enrolment = await classroom.enrol(await classroom.course(THREE))
+    window = await classroom.open(enrolment)
+    await window.commit((PLACE, "7"), ("cmi.session_time", "PT1H"))
+    view = await window.go("abandon")
+    assert (view["state"], view["delivery"]) == ("idle", None)
+    await window.go("choice", "a")
+    assert PLACE not in window.data
+    rows = await classroom.sql("select reported_seconds from courseyard.attempts")
+    assert rows[0]["reported_seconds"] == 0
+
+
+async def test_a_start_that_delivers_nothing_leaves_the_contents_to_choose_from(classroom):
+    window = await classroom.open(
+        await classroom.enrol(await classroom.course(course(item("a"), item("b"), sequencing="")))
+    )
+    assert (window.view["state"], window.view["delivery"]) == ("idle", None)
+    assert window.view["toc"][0]["item"] == "o"
+    assert [t["enabled"] for t in window.view["toc"] if t["item"] in "ab"] == [True, True]
+    await window.go("choice", "b")
+    assert window.item == "b"
+
+
+async def test_a_refused_request_says_why_and_keeps_the_activity(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    await window.commit((PLACE, "7"))
+    view = await window.go("choice", "nowhere")
+    assert view["message"]
+    assert (window.item, window.data[PLACE], window.data["cmi.entry"]) == ("a", "7", "resume")
+
+
+async def test_a_request_that_leads_nowhere_leaves_the_contents_to_choose_from(classroom):
+    window = await classroom.open(await classroom.enrol(await classroom.course(THREE)))
+    view = await window.go("previous")
+    assert view["message"] and view["state"] == "idle"
+    await window.go("choice", "b")
+    assert window.item == "b"
+
+
+async def test_objectives_of_the_learner_reach_another_course(classroom):
+    def mapped(read: bool) -> str:
+        return course(
+            item(
+                "a",
+                '<imsss:objectives><imsss:primaryObjective objectiveID="p"><imsss:mapInfo targetObjectiveID="skill" '
+                f'readSatisfiedStatus="{str(read).lower()}" writeSatisfiedStatus="{str(not read).lower()}"/>'
+                "</imsss:primaryObjective></imsss:objectives>",
+            ),
+            item("b"),
+        )
+
+    one = await classroom.open(await classroom.enrol(await classroom.course(mapped(read=False))))
+    await one.commit((RESULT, "passed"), terminate=True)
+    await one.go("exitAll")
+    other = await classroom.course(mapped(read=True))
+    two = await classroom.open(await classroom.enrol(other))
+    assert two.data["cmi.objectives.0.id"] == "p"
+    assert two.data["cmi.objectives.0.success_status"] == "passed"
+    stranger = await classroom.open(await classroom.enrol(other, "bob@example.org"))
+    assert "cmi.objectives.0.success_status" not in stranger.data
+
+
+async def test_shared_data_are_the_learners(classroom):
+    store = '<adlcp:data><adlcp:map targetID="s"/></adlcp:data>'
+    package = await classroom.course(course(item("a", more=store), item("b", more=store)))
+    enrolment = await classroom.enrol(package)
+    window = await classroom.open(enrolment)
+    await window.commit(("adl.data.0.store", "hello"))
+    rows = await classroom.sql("select store, value from courseyard.shared_data")
+    assert rows == [{"store": "s", "value": "hello"}]
+    await window.go("continue")
+    assert (window.data["adl.data.0.id"], window.data["adl.data.0.store"]) == ("s", "hello")
+    looking = await classroom.open(enrolment, "browse")
+    await looking.commit(("adl.data.0.store", "changed"))
+    await looking.go("suspendAll")
+    assert await classroom.sql("select store, value from courseyard.shared_data") == rows
+
+
+async def test_only_a_preview_shows_why(classroom):
+    package = await classroom.course(THREE)
+    window = await classroom.open(await classroom.enrol(package))
+    with pytest.raises(ForbiddenError):
+        await classroom.player.why(window.session)
+    preview = await classroom.preview(package)
+    await preview.commit((DONE, "completed"), terminate=True)
+    await preview.go("continue")
+    why = await classroom.player.why(preview.session)
+    assert [t["item"] for t in why["tree"]] == ["o", "a", "b", "c"]
+    assert why["requests"][0]["request"] == "continue"
+    assert why["trace"] and why["sentences"]
+    assert await classroom.sql("select from public.scorm_tracking") == []
+
+
+async def test_the_next_attempt_runs_on_the_new_version_and_the_present_one_stays(classroom):
+    package = await classroom.course(THREE)
+    enrolment = await classroom.enrol(package)
+    window = await classroom.open(enrolment)
+    await classroom.course(course(item("new")), package_id=package)
+    again = await classroom.open(enrolment)
+    assert again.item == window.item == "a"
+    for name in "abc":
+        await again.go("choice", name)
+        await again.commit((DONE, "completed"), (RESULT, "passed"), terminate=True)
+    await again.go("exitAll")
+    assert (await classroom.open(enrolment)).item == "new"
