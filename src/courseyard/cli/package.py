@@ -11,6 +11,7 @@ import typer
 
 from courseyard.cli.db import JsonOption, database
 from courseyard.cli.serve import DataOption, settings_with
+from courseyard.cli.simulate import simulate
 from courseyard.content.archive import BadPackageError
 from courseyard.content.importer import (
     CheckedPackage,
@@ -25,6 +26,8 @@ from courseyard.db import Database
 from courseyard.db.migrate import ensure_current
 
 commands = typer.Typer(help="Check, show, import or simulate packages.", no_args_is_help=True)
+
+commands.command()(simulate)
 
 FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The package (.zip).")]
 

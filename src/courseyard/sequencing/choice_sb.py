@@ -16,7 +16,8 @@ def choice_sb_2_9(work: Work, target: int | None) -> int:
     found, failed = choice_candidate(work, target)
     if found is not None:
         return found
-    if failed is not None:
+    # Without a session nothing was left, and none begins: there is still no current activity.
+    if failed is not None and work.current is not None:
         # SB.2.9-9: the learner went to a cluster that has nothing to show, and is there now.
         common, target_ = failed
         terminate_descendent_attempts_up_3(work, common)

@@ -7,7 +7,6 @@ run-time does: per activity and attempt, with ``cmi.objectives`` filled at launc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from courseyard.sequencing.lookahead import (
@@ -21,10 +20,9 @@ from courseyard.sequencing.selection_sr import draw_first_orders
 from courseyard.sequencing.status import statuses
 from courseyard.sequencing.transfer import initial_entries
 from courseyard.sequencing.tree import Tree
-from courseyard.sequencing.values import Globals, Outcome, Report, State
+from courseyard.sequencing.values import Globals, Outcome, Report, State, TocItem
 from courseyard.sequencing.work import Work
 
-NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _NUMBERS = ("scaled", "raw", "min", "max", "progress_measure")
 
 
@@ -116,6 +114,10 @@ class Simulation:
         made["state"] = {name: _status_words(status) for name, status in statuses(work).items()}
         made["globals"] = {target: _global_words(work.globals.get(target, {})) for target in self.tree.targets}
         return made
+
+    def outcome_toc(self) -> list[TocItem]:
+        """The table of contents as it stands."""
+        return table_of_contents(Work(self.tree, self.state, self.globals))
 
     def _valid(self, work: Work) -> dict[str, Any]:
         valid = valid_requests(work).as_json()

@@ -177,12 +177,13 @@ def build_tree(document: Document, organization: str | None = None) -> Tree:
             kids[parent].append(index)
         parts = item.get("children", ())
         stack.extend((parts[n], index, depth + 1, n) for n in range(len(parts) - 1, -1, -1))
+    single = edition != "1.2" and _is_single(root)
     ends = list(range(1, len(order) + 1))
     for index in range(len(order) - 1, 0, -1):
         parent = order[index][1]
         ends[parent] = max(ends[parent], ends[index])
     activities = tuple(
-        _activity(item, index, parent, depth, position, ends[index], tuple(kids[index]), edition)
+        _activity(item, index, parent, depth, position, ends[index], tuple(kids[index]), edition, single=single and index == 0)
         for index, (item, parent, depth, position) in enumerate(order)
     )
     by_id: dict[str, int] = {}
@@ -190,6 +191,16 @@ def build_tree(document: Document, organization: str | None = None) -> Tree:
         by_id.setdefault(activity.id, activity.index)
     targets = {t for a in activities for o in a.objectives for t in (*o.reads.values(), *o.targets)}
     return Tree(activities, by_id, edition, bool(root.get("objectives_global_to_system", True)), tuple(sorted(targets)))
+
+
+def _is_single(root: Document) -> bool:
+    """Whether a course of one activity is meant to just open: nobody wants to choose between one thing.
+
+    With the default control modes (choice, no flow) Start could deliver nothing; ADL's reference does the same.
+    """
+    parts = root.get("children", ())
+    control = root.get("sequencing", {}).get("control_mode", {})
+    return len(parts) == 1 and not parts[0].get("children") and control.get("choice", True) and not control.get("flow")
 
 
 def _activity(
@@ -201,6 +212,8 @@ def _activity(
     end: int,
     children: tuple[int, ...],
     edition: str,
+    *,
+    single: bool = False,
 ) -> Activity:
     scorm12 = edition == "1.2"
     sequencing: Document = {} if scorm12 else item.get("sequencing", {})
@@ -227,10 +240,10 @@ def _activity(
         is_leaf=not children,
         resource=bool(item.get("href")),
         visible=bool(item.get("visible", True)),
-        choice=bool(control.get("choice", True)),
+        choice=bool(control.get("choice", True)) and not single,
         choice_exit=bool(control.get("choice_exit", True)),
         # SCORM 1.2 knows neither: its learners go where they like.
-        flow=bool(control.get("flow", scorm12)),
+        flow=bool(control.get("flow", scorm12)) or single,
         forward_only=bool(control.get("forward_only", False)),
         current_objective_info=bool(control.get("use_current_attempt_objective_info", True)),
         current_progress_info=bool(control.get("use_current_attempt_progress_info", True)),
