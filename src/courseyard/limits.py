@@ -24,8 +24,9 @@ MAX_PACKAGE_FILES = 100_000
 MAX_COMPRESSION_RATIO = 200
 COMPRESSION_RATIO_FROM_BYTES = 1 * MIB
 
-# Windows and most file systems end at 255 bytes a name; 1,024 a path is what S3 takes as a key.
-MAX_PATH_BYTES = 1_024
+# Most file systems end at 255 bytes a name; S3 takes keys of 1,024, of which the version's prefix needs some.
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 900
 
 # Courses save up to 80,000 characters of suspend data where the standard allows 4,096 or 64,000.
 MAX_VALUE_CHARS = 1 * MIB

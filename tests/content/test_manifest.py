@@ -6,7 +6,7 @@ import gzip
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import ITEM, RESOURCE, manifest12, manifest2004
 
@@ -108,8 +108,10 @@ def test_fourth_edition_maps_join_the_map_of_the_same_target():
         '<imsss:sequencing><imsss:objectives><imsss:primaryObjective objectiveID="p" satisfiedByMeasure="1">'
         "<imsss:minNormalizedMeasure>0.6</imsss:minNormalizedMeasure>"
         '<imsss:mapInfo targetObjectiveID="g" writeSatisfiedStatus="true"/></imsss:primaryObjective></imsss:objectives>'
-        '<adlseq:objectives><adlseq:objective objectiveID="p"><adlseq:mapInfo targetObjectiveID="g" writeRawScore="true"/>'
-        '<adlseq:mapInfo targetObjectiveID="h" readRawScore="false"/></adlseq:objective></adlseq:objectives></imsss:sequencing>'
+        '<adlseq:objectives><adlseq:objective objectiveID="p">'
+        '<adlseq:mapInfo targetObjectiveID="g" writeRawScore="true"/>'
+        '<adlseq:mapInfo targetObjectiveID="h" readRawScore="false"/>'
+        "</adlseq:objective></adlseq:objectives></imsss:sequencing>"
     )
     item = item_of(manifest2004(f'<item identifier="i" identifierref="r">{objectives}</item>'))
     assert item["sequencing"]["objectives"]["primary"] == {
@@ -130,7 +132,8 @@ def test_rules_limits_rollup_and_the_rest_are_kept_as_they_stand():
         <imsss:ruleCondition condition="objectiveMeasureGreaterThan" measureThreshold="0.5"/></imsss:ruleConditions>
         <imsss:ruleAction action="skip"/></imsss:preConditionRule></imsss:sequencingRules>
       <imsss:limitConditions attemptLimit="2"/>
-      <imsss:rollupRules objectiveMeasureWeight="0.5"><imsss:rollupRule childActivitySet="atLeastCount" minimumCount="2">
+      <imsss:rollupRules objectiveMeasureWeight="0.5">
+        <imsss:rollupRule childActivitySet="atLeastCount" minimumCount="2">
         <imsss:rollupConditions><imsss:rollupCondition condition="attempted"/></imsss:rollupConditions>
         <imsss:rollupAction action="completed"/></imsss:rollupRule></imsss:rollupRules>
       <imsss:randomizationControls selectCount="3" reorderChildren="true" randomizationTiming="once"/>
@@ -343,8 +346,10 @@ def test_a_resource_without_a_type_is_a_sco_where_no_resource_has_one():
     [
         ('<imsss:ruleConditions><imsss:ruleCondition condition="always"/></imsss:ruleConditions>', "incomplete-rule"),
         (
-            ('<imsss:ruleConditions><imsss:ruleCondition condition="always"/>'
-            '<imsss:ruleCondition condition="sometimes"/></imsss:ruleConditions><imsss:ruleAction action="skip"/>'),
+            (
+                '<imsss:ruleConditions><imsss:ruleCondition condition="always"/>'
+                '<imsss:ruleCondition condition="sometimes"/></imsss:ruleConditions><imsss:ruleAction action="skip"/>'
+            ),
             "incomplete-rule",
         ),
         ('<imsss:ruleAction action="skip"/>', "incomplete-rule"),
@@ -402,12 +407,14 @@ def test_two_hundred_levels_are_read():
     assert reading.usable
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused(text):
     reading = read_manifest(text.encode("utf-8", "replace"))
     assert reading.document is None
 
 
+@settings(deadline=None)
 @given(st.integers(0, 900), st.text(max_size=20))
 def test_a_manifest_with_a_hole_never_crashes(at, noise):
     text = manifest2004('<item identifier="i" identifierref="r" isvisible="no"/>')

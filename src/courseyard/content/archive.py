@@ -5,20 +5,25 @@ What the central directory says is checked first; what is then read is counted a
 
 from __future__ import annotations
 
+import os
+import re
 import stat
+import struct
 import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-from courseyard.content.findings import Finding, finding, has_errors
+from courseyard.content.findings import Finding, condensed, finding, has_errors
 from courseyard.errors import ContentError
 from courseyard.limits import (
     COMPRESSION_RATIO_FROM_BYTES,
     MAX_COMPRESSION_RATIO,
     MAX_MANIFEST_BYTES,
+    MAX_NAME_BYTES,
     MAX_PACKAGE_FILES,
     MAX_PATH_BYTES,
     MAX_UNPACKED_BYTES,
@@ -37,12 +42,24 @@ _MAGIC = {
     b"<?xm": "an XML file",
 }
 _OTHER_STANDARDS = {
-    "cmi5.xml": "cmi5",
-    "tincan.xml": "xAPI (Tin Can)",
-    "course.au": "AICC",
-    "course.crs": "AICC",
-    "h5p.json": "H5P",
+    "cmi5.xml": "a cmi5 package",
+    "tincan.xml": "an xAPI (Tin Can) package",
+    "*.au": "an AICC package",
+    "*.crs": "an AICC package",
+    "h5p.json": "an H5P package",
+    "moodle_backup.xml": "a backup of a Moodle course",
+    "container.xml": "an electronic book (EPUB)",
+    "[content_types].xml": "an Office document",
 }
+_UTF8_FLAG = 0x800
+_UNIX = 3
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_OTHER_METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 99: "AES encryption"}
+_RESERVED = re.compile(r"#[0-9]+$")
+# The end record lies within the last 64 KiB, the wide one of zip64 right before it.
+_END_SEARCH_BYTES = 66 * 1024
+# An entry's record takes 46 bytes and its name; most names are far below 300 bytes.
+_MAX_DIRECTORY_BYTES = MAX_PACKAGE_FILES * 400
 
 
 class BadPackageError(ContentError):
@@ -129,6 +146,9 @@ def open_archive(path: Path) -> Archive:
     Raises:
         BadPackageError: it is no package that can be unpacked safely; carries every finding.
     """
+    with path.open("rb") as file:
+        if _directory_bytes(file) > _MAX_DIRECTORY_BYTES:
+            raise BadPackageError([finding("too-many-files", f"{MAX_PACKAGE_FILES:,} are accepted.")])
     try:
         opened = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, OverflowError) as error:
@@ -138,6 +158,21 @@ def open_archive(path: Path) -> Archive:
     except BaseException:
         opened.close()
         raise
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """The size of the central directory as the end record states it: zipfile would read all of it into memory."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _END_SEARCH_BYTES))
+    tail = file.read(_END_SEARCH_BYTES)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + 22:
+        return 0
+    stated = int(struct.unpack_from("<I", tail, at + 12)[0])
+    wide = tail.rfind(b"PK\x06\x06", 0, at)
+    if stated == 0xFFFFFFFF and wide >= 0 and len(tail) >= wide + 56:
+        stated = int(struct.unpack_from("<Q", tail, wide + 40)[0])
+    return min(stated, size)
 
 
 def _what_else(path: Path) -> Finding:
@@ -153,7 +188,7 @@ def _what_else(path: Path) -> Finding:
 
 def _checked(opened: zipfile.ZipFile) -> Archive:
     findings: list[Finding] = []
-    infos = [info for info in opened.infolist() if not info.is_dir()]
+    infos = [info for info in opened.infolist() if not _is_folder(info)]
     if len(infos) > MAX_PACKAGE_FILES:
         raise BadPackageError(
             [finding("too-many-files", f"It has {len(infos):,}; {MAX_PACKAGE_FILES:,} are accepted.")]
@@ -162,50 +197,73 @@ def _checked(opened: zipfile.ZipFile) -> Archive:
     if total > MAX_UNPACKED_BYTES:
         raise BadPackageError([finding("too-large", f"Unpacked it would take {total:,} bytes.")])
     entries: dict[str, zipfile.ZipInfo] = {}
-    seen: dict[str, str] = {}
     for info in infos:
         name = _name(info, findings)
         if name is None:
             continue
         _check_entry(info, name, findings)
-        folded = unicodedata.normalize("NFC", name).casefold()
-        if folded in seen:
-            findings.append(finding("duplicate-name", f"{seen[folded]} and {name}.", file=name))
-            continue
-        seen[folded] = name
+        if name in entries:
+            findings.append(finding("duplicate-name", f"It is {name}.", file=name))
         entries[name] = info
+    _note_similar(entries, findings)
+    _drop_files_that_are_folders(entries, findings)
     if has_errors(findings):
-        raise BadPackageError(_condensed(findings))
-    return _at_root(opened, entries, _condensed(findings))
+        raise BadPackageError(condensed(findings))
+    return _at_root(opened, entries, condensed(findings))
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.is_dir() or (info.file_size == 0 and info.orig_filename.endswith("\\"))
 
 
 def _name(info: zipfile.ZipInfo, findings: list[Finding]) -> str | None:
-    """The entry's name with forward slashes; None for what operating systems leave behind."""
+    """The entry's name with forward slashes; None for what is left out: junk, and names no store takes."""
     # zipfile has replaced the platform's separator already; orig_filename is what the archive holds.
     raw = info.orig_filename.split("\0", 1)[0]
+    if not info.flag_bits & _UTF8_FLAG and not raw.isascii():
+        raw = _unmarked(raw)
+        findings.append(finding("odd-name", file=raw))
     if "\\" in raw:
         findings.append(finding("backslash-name", file=raw))
-    if not info.flag_bits & 0x800 and not raw.isascii():
-        findings.append(finding("odd-name", file=raw))
     name = unicodedata.normalize("NFC", raw.replace("\\", "/"))
-    parts = PurePosixPath(name).parts
-    if parts and (parts[0] == "__MACOSX" or parts[-1].lower() in _JUNK or parts[-1].startswith("._")):
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if not parts:
+        return None
+    if parts[0] == "__MACOSX" or parts[-1].lower() in _JUNK or parts[-1].startswith("._"):
         findings.append(finding("junk-file", file=name))
         return None
-    return name
+    if _is_unusable(parts):
+        findings.append(finding("unusable-name", file=name[:80]))
+        return None
+    return ("/" if name.startswith("/") else "") + "/".join(parts)
+
+
+def _unmarked(name: str) -> str:
+    """A name without the UTF-8 mark, as zipfile decoded it: many programs write UTF-8 all the same."""
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def _is_unusable(parts: list[str]) -> bool:
+    """File systems end at 255 bytes a name; the store keeps names that end in ``#`` and digits for itself."""
+    if len("/".join(parts).encode()) > MAX_PATH_BYTES or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+        return True
+    return bool(_RESERVED.search(parts[-1])) or any(unicodedata.category(c) in {"Cc", "Cs"} for c in "".join(parts))
 
 
 def _check_entry(info: zipfile.ZipInfo, name: str, findings: list[Finding]) -> None:
-    parts = name.split("/")
-    if name.startswith("/") or ".." in parts or (len(name) > 1 and name[1] == ":") or "" in parts or "." in parts:
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
         findings.append(finding("unsafe-path", f"It is {name!r}.", file=name))
-    if len(name.encode()) > MAX_PATH_BYTES or any(ord(c) < 32 or ord(c) == 127 for c in name):
-        findings.append(finding("unsafe-path", "It is too long or has control characters.", file=name[:80]))
     if info.flag_bits & 0x1:
         findings.append(finding("encrypted", file=name))
     kind = stat.S_IFMT(info.external_attr >> 16)
-    if info.create_system == 3 and kind not in (0, stat.S_IFREG):
+    if kind == stat.S_IFLNK or (info.create_system == _UNIX and kind not in (0, stat.S_IFREG)):
         findings.append(finding("special-file", file=name))
+    if info.compress_type not in _METHODS:
+        method = _OTHER_METHODS.get(info.compress_type, f"number {info.compress_type}")
+        findings.append(finding("compression-method", f"It is {method}.", file=name))
     if info.file_size > COMPRESSION_RATIO_FROM_BYTES and info.file_size > MAX_COMPRESSION_RATIO * max(
         1, info.compress_size
     ):
@@ -214,28 +272,30 @@ def _check_entry(info: zipfile.ZipInfo, name: str, findings: list[Finding]) -> N
         )
 
 
-def _condensed(findings: list[Finding], most: int = 20) -> list[Finding]:
-    """At most so many findings per code; a thousand alike tell no more."""
-    counts: dict[str, int] = {}
-    kept = []
-    for one in findings:
-        counts[one.code] = counts.get(one.code, 0) + 1
-        if counts[one.code] <= most:
-            kept.append(one)
-    return kept + [finding(code, f"… and {count - most:,} more.") for code, count in counts.items() if count > most]
+def _note_similar(entries: dict[str, zipfile.ZipInfo], findings: list[Finding]) -> None:
+    seen: dict[str, str] = {}
+    for name in entries:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            findings.append(finding("similar-names", f"{other} and {name}.", file=name))
+
+
+def _drop_files_that_are_folders(entries: dict[str, zipfile.ZipInfo], findings: list[Finding]) -> None:
+    """A name cannot be both on a disk; the files in the folder are worth more."""
+    folders = {"/".join(parts[:n]) for name in entries for parts in [name.split("/")] for n in range(1, len(parts))}
+    for name in folders & entries.keys():
+        findings.append(finding("unusable-name", "It is also the name of a folder.", file=name))
+        del entries[name]
 
 
 def _at_root(opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], findings: list[Finding]) -> Archive:
     """Find the manifest, and take the folder it lies in as the package's root."""
     manifests = sorted(
-        (name for name in entries if name.rsplit("/", 1)[-1].lower() == MANIFEST), key=lambda n: (n.count("/"), n)
+        (name for name in entries if name.rsplit("/", 1)[-1].lower() == MANIFEST),
+        key=lambda n: (n.count("/"), not n.endswith(MANIFEST), n),
     )
     if not manifests:
-        lower = {name.rsplit("/", 1)[-1].lower() for name in entries}
-        other = next((what for file, what in _OTHER_STANDARDS.items() if file in lower), None)
-        raise BadPackageError(
-            [finding("other-standard", f"It is {other}.") if other else finding("no-manifest"), *findings]
-        )
+        raise BadPackageError([_without_manifest(entries), *findings])
     found = manifests[0]
     folder, _, base = found.rpartition("/")
     if base != MANIFEST:
@@ -243,5 +303,22 @@ def _at_root(opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], findi
     if folder:
         findings.append(finding("nested-root", f"The folder is {folder}.", file=found))
         prefix = f"{folder}/"
-        entries = {name.removeprefix(prefix): info for name, info in entries.items() if name.startswith(prefix)}
+        inside = {name.removeprefix(prefix): info for name, info in entries.items() if name.startswith(prefix)}
+        if len(inside) < len(entries):
+            findings.append(finding("outside-files", f"There are {len(entries) - len(inside):,}."))
+        entries = inside
     return Archive(opened, entries, base, findings)
+
+
+def _without_manifest(entries: dict[str, zipfile.ZipInfo]) -> Finding:
+    """What the archive is instead of a SCORM package, as far as its file names tell."""
+    names = {name.rsplit("/", 1)[-1].lower() for name in entries}
+    endings = {f"*.{name.rsplit('.', 1)[-1]}" for name in names}
+    what = next((what for mark, what in _OTHER_STANDARDS.items() if mark in names | endings), None)
+    if what is not None:
+        return finding("other-standard", f"It is {what}.")
+    if len(entries) == 1 and endings == {"*.zip"}:
+        return finding("no-manifest", "The archive only holds another one; upload that.")
+    if endings & {"*.html", "*.htm"}:
+        return finding("no-manifest", "These are plain web pages; publish the course as SCORM instead.")
+    return finding("no-manifest")
