@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -63,6 +64,58 @@ async def test_a_bad_package_leaves_nothing(db, db_url, tmp_path):
         await import_package(db, open_store(None, tmp_path), path, file_name="p.zip")
     assert [f["code"] for f in caught.value.extra["findings"]] == ["missing-launch-file", "nothing-to-launch"]
     assert rows(db_url, "select from scorm_packages") == []
+    assert stored(tmp_path / "packages") == []
+
+
+async def test_a_description_in_a_file_of_its_own_is_read(db, db_url, tmp_path):
+    named = manifest12().replace(
+        "<schemaversion>1.2</schemaversion>",
+        "<schemaversion>1.2</schemaversion><adlcp:location>about%20it.xml</adlcp:location>",
+    )
+    lom = (
+        "<lom><general><title><langstring>Lifting</langstring></title><description><langstring>How to lift."
+        "</langstring></description></general><educational><typicallearningtime><datetime>00:20:00</datetime>"
+        "</typicallearningtime></educational></lom>"
+    )
+    files = {"imsmanifest.xml": named, "index.html": "x"}
+    path = make_zip(tmp_path / "p.zip", {**files, "about it.xml": lom})
+    made = await import_package(db, open_store(None, tmp_path), path, file_name="p.zip")
+    assert made.findings == []
+    assert rows(db_url, "select description, duration_minutes from scorm_packages") == [("How to lift.", 20)]
+    for content in ({}, {"about it.xml": "<lom>"}):
+        path = make_zip(tmp_path / "p.zip", {**files, **content})
+        made = await import_package(db, open_store(None, tmp_path), path, file_name="p.zip")
+        assert [f.code for f in made.findings] == ["bad-metadata-file"]
+
+
+async def test_a_damaged_file_leaves_nothing(db, db_url, tmp_path):
+    path = small_package(tmp_path / "p.zip", **{f"f{n}.txt": "courseyard " * 500 for n in range(20)})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"f13.txt") + 12
+    data[at : at + 8] = b"\xff" * 8
+    path.write_bytes(bytes(data))
+    with pytest.raises(BadPackageError) as caught:
+        await import_package(db, open_store(None, tmp_path), path, file_name="p.zip")
+    assert [(f.code, f.file) for f in caught.value.findings] == [("damaged-zip", "f13.txt")]
+    assert rows(db_url, "select from courseyard.package_versions") == []
+    assert stored(tmp_path / "packages") == []
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
+async def test_an_import_broken_off_leaves_nothing(db, db_url, tmp_path):
+    path = small_package(tmp_path / "p.zip", **{f"f{n}.txt": "courseyard " * 500 for n in range(200)})
+    task: asyncio.Task
+
+    def break_off(done: int, _total: int) -> None:
+        if done == 20:
+            task.cancel()
+
+    task = asyncio.create_task(
+        import_package(db, open_store(None, tmp_path), path, file_name="p.zip", progress=break_off)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert rows(db_url, "select from courseyard.package_versions") == []
     assert stored(tmp_path / "packages") == []
 
 

@@ -60,6 +60,33 @@ async def test_empty_and_large_files(store):
     assert await read(store, "packages/v/large") == (12_000_000, b"".join(blocks))
 
 
+async def test_a_file_is_never_replaced(store):
+    await store.put("packages/v/a", [b"1"])
+    with pytest.raises(SetupError):
+        await store.put("packages/v/a", [b"2"])
+    assert await read(store, "packages/v/a") == (1, b"1")
+
+
+async def test_what_breaks_off_while_it_is_written_is_not_there(store):
+    def broken():
+        yield b"x" * 6_000_000
+        raise ValueError("the source broke")
+
+    with pytest.raises(ValueError, match="the source broke"):
+        await store.put("packages/v/broken", broken())
+    with pytest.raises(NotFoundError):
+        await store.open("packages/v/broken")
+
+
+async def test_odd_names_are_kept_as_they_are(store):
+    for name in ("100%.html", "a%20b.html", "q?.html", "h#.html", '"x"|<>.txt', "[1]{2}~*.js", "...", "t. "):
+        await store.put(f"packages/v/{name}", [name.encode()])
+        assert await read(store, f"packages/v/{name}") == (len(name), name.encode())
+    await store.delete_prefix("packages/v")
+    with pytest.raises(NotFoundError):
+        await store.open("packages/v/100%.html")
+
+
 async def test_missing_files_are_not_found(store):
     for key in ("packages/v/gone", "packages/../secret"):
         with pytest.raises(NotFoundError):

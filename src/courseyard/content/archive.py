@@ -9,13 +9,15 @@ import os
 import re
 import stat
 import struct
+import threading
 import unicodedata
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from courseyard.content.findings import Finding, condensed, finding, has_errors
 from courseyard.errors import ContentError
@@ -82,6 +84,7 @@ class Archive:
     entries: dict[str, zipfile.ZipInfo]
     manifest_name: str
     findings: list[Finding] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Archive:
         """Close the file at the end of the block."""
@@ -123,7 +126,7 @@ class Archive:
         info = self.entries[name]
         read = 0
         try:
-            with self.zip.open(info) as file:
+            with self._opened(info) as file:
                 while block := file.read(_BLOCK):
                     read += len(block)
                     if read > min(limit, info.file_size):
@@ -138,6 +141,17 @@ class Archive:
             if type(error).__module__ in {"zlib", "lzma", "_lzma", "bz2"}:
                 raise BadPackageError([finding("damaged-zip", f"{name}: {error}.", file=name)]) from error
             raise
+
+    @contextmanager
+    def _opened(self, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+        """One file, open. Several threads may read at once, but zipfile counts its open files without a lock."""
+        with self._lock:
+            file = self.zip.open(info)
+        try:
+            yield file
+        finally:
+            with self._lock:
+                file.close()
 
 
 def open_archive(path: Path) -> Archive:

@@ -12,18 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from courseyard.content.archive import Archive, BadPackageError, open_archive
-from courseyard.content.findings import Finding, has_errors
+from courseyard.content.findings import Finding, finding, has_errors
 from courseyard.content.manifest import read_manifest
 from courseyard.content.media import media_type
+from courseyard.content.metadata import read_metadata_file
 from courseyard.content.store import PackageFiles
 from courseyard.db import Database, Queries
 from courseyard.errors import NotFoundError
+from courseyard.limits import MAX_MANIFEST_BYTES
 
 Document = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 # Rows of package_files go in batches of this size: one statement each, parameters well below the protocol's limit.
 _ROWS_AT_ONCE = 1_000
+
+# Storage over the network answers in tens of milliseconds; a course of thousands of files should not wait for each.
+_FILES_AT_ONCE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,21 @@ def _check(archive: Archive) -> CheckedPackage:
     findings = archive.findings + reading.findings
     if reading.document is None or has_errors(findings):
         raise BadPackageError(findings)
+    if reading.metadata_file is not None:
+        findings += _add_description(archive, reading.metadata_file, reading.document)
     return CheckedPackage(reading.document, findings)
+
+
+def _add_description(archive: Archive, file: str, document: Document) -> list[Finding]:
+    """Complete the document by the description that the manifest only points to; a bad one is no reason to refuse."""
+    if file not in archive.entries:
+        return [finding("bad-metadata-file", "It is not in the package.", file=file)]
+    if archive.entries[file].file_size > MAX_MANIFEST_BYTES:
+        return [finding("bad-metadata-file", "It is too large.", file=file)]
+    described, findings = read_metadata_file(archive.read(file, MAX_MANIFEST_BYTES), file)
+    if described:
+        document["metadata"] = described
+    return findings
 
 
 def _digest(path: Path) -> str:
@@ -143,12 +162,34 @@ def _digest(path: Path) -> str:
 
 
 async def _store_files(store: PackageFiles, archive: Archive, prefix: str, progress: Progress) -> list[tuple[str, int]]:
-    files = []
-    names = archive.names
-    for done, name in enumerate(names):
-        files.append((name, await store.put(f"{prefix}/{name}", archive.blocks(name))))
-        progress(done + 1, len(names))
-    return files
+    """Store every file, some at a time.
+
+    A write that has begun goes on in the store even if nobody waits for it: whatever happens, those under way are
+    awaited, so that the caller can clean up behind them.
+    """
+    sizes: dict[str, int] = {}
+    waiting = iter(archive.names)
+    failures: list[BaseException] = []
+
+    async def work() -> None:
+        for name in waiting:
+            try:
+                sizes[name] = await store.put(f"{prefix}/{name}", archive.blocks(name))
+                progress(len(sizes), len(archive.entries))
+            except Exception as error:
+                failures.append(error)
+            if failures:
+                return
+
+    workers = asyncio.gather(*(work() for _ in range(_FILES_AT_ONCE)))
+    try:
+        await asyncio.shield(workers)
+    except asyncio.CancelledError as error:
+        failures.append(error)
+        await workers
+    if failures:
+        raise failures[0]
+    return [(name, sizes[name]) for name in archive.names]
 
 
 async def _keep(

@@ -5,7 +5,8 @@ obstore serves all three with one API; it refuses to overwrite when asked to cre
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from courseyard.errors import NotFoundError, SetupError
 
 # S3 wants parts of 5 MiB at least; larger ones only cost memory.
 _PART_BYTES = 5 * 1024 * 1024
+_STORE_HINT = "Check free disk space and rights of the data directory, or the store's address and keys."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,25 @@ class ObjectStore:
         Raises:
             SetupError: the store does not take it (full, no rights, unreachable).
         """
-        size = 0
+        source = iter(blocks)
+        head = await asyncio.to_thread(_first_part, source)
+        size = sum(map(len, head))
 
-        def counted() -> Iterable[bytes]:
+        def counted() -> Iterator[bytes]:
             nonlocal size
-            for block in blocks:
+            yield from head
+            for block in source:
                 size += len(block)
                 yield block
 
         try:
-            await obstore.put_async(self._store, key, counted(), chunk_size=_PART_BYTES, use_multipart=True)
+            if size < _PART_BYTES:
+                # One request instead of three; most files of a course are small.
+                await obstore.put_async(self._store, key, b"".join(head), mode="create", use_multipart=False)
+            else:
+                await obstore.put_async(self._store, key, counted(), chunk_size=_PART_BYTES, use_multipart=True)
         except (obstore.exceptions.BaseError, OSError) as error:
-            raise SetupError(
-                f"The package store did not take a file: {_short(error)}",
-                hint="Check free disk space and rights of the data directory, or the store's address and keys.",
-            ) from error
+            raise SetupError(f"The package store did not take a file: {_short(error)}", hint=_STORE_HINT) from error
         return size
 
     async def open(self, key: str, span: tuple[int, int | None] | None = None) -> Stored:
@@ -92,13 +98,22 @@ class ObjectStore:
                 found = await obstore.get_async(self._store, key, options={"range": (span[0], end)})
         except (FileNotFoundError, ValueError) as error:
             raise NotFoundError(f"There is no file {key.rsplit('/', 1)[-1]} in this package.") from error
+        except obstore.exceptions.BaseError as error:
+            raise SetupError(f"The package store does not answer: {_short(error)}", hint=_STORE_HINT) from error
         start, end = found.range
         return Stored(found.meta["size"], start, end, _bytes(found))
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Remove all files under a prefix."""
-        async for batch in obstore.list(self._store, prefix=prefix):
-            await obstore.delete_async(self._store, [entry["path"] for entry in batch])
+        """Remove all files under a prefix.
+
+        Raises:
+            SetupError: the store does not do it (no rights, unreachable).
+        """
+        try:
+            async for batch in obstore.list(self._store, prefix=prefix):
+                await obstore.delete_async(self._store, [entry["path"] for entry in batch])
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise SetupError(f"The package store does not delete: {_short(error)}", hint=_STORE_HINT) from error
 
     async def check(self) -> None:
         """Write, read and remove a small file.
@@ -122,7 +137,7 @@ def open_store(address: str | None, data: Path) -> ObjectStore:
         if address is None:
             folder = data.absolute() / "packages"
             folder.mkdir(parents=True, exist_ok=True)
-            return ObjectStore(LocalStore(prefix=folder))
+            return ObjectStore(LocalStore(prefix=folder, automatic_cleanup=True))
         if address == "memory:///":
             return ObjectStore(MemoryStore())
         return ObjectStore(from_url(address))
@@ -131,6 +146,17 @@ def open_store(address: str | None, data: Path) -> ObjectStore:
             f"The package store cannot be opened: {_short(error)}",
             hint="Check COURSEYARD_PACKAGE_STORE (for example s3://bucket/prefix) or the data directory's rights.",
         ) from error
+
+
+def _first_part(blocks: Iterator[bytes]) -> list[bytes]:
+    """As many blocks as fill a part, or all there are. Reads and unpacks: not for the event loop."""
+    taken, size = [], 0
+    for block in blocks:
+        taken.append(block)
+        size += len(block)
+        if size >= _PART_BYTES:
+            break
+    return taken
 
 
 async def _bytes(found: Any) -> AsyncIterator[bytes]:
