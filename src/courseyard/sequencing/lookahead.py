@@ -43,23 +43,28 @@ def is_allowed(work: Work, request: str, target: str | None = None) -> bool:
 
 def start_delivers(work: Work) -> bool:
     """Whether a new session would begin by itself."""
-    try:
-        navigation_request_nb_2_1(work, "start", None)
-        if not work.activities[0].is_leaf:
-            flowed = flow_sb_2_3(work, 0, FORWARD, consider_children=True)
-            if not flowed.deliverable:
-                return False
-            delivery_request_db_1_1(work, flowed.activity)
-    except SequencingError:
+    if not is_allowed(work, "start"):
         return False
-    return True
+    if work.activities[0].is_leaf:
+        return _may_be_delivered(work, 0)
+    flowed = flow_sb_2_3(work, 0, FORWARD, consider_children=True)
+    return flowed.deliverable and _may_be_delivered(work, flowed.activity)
 
 
 def previous_delivers(work: Work) -> bool:
     """Whether going back would deliver something."""
     if work.current is None or not is_allowed(work, "previous"):
         return False
-    return flow_sb_2_3(work, work.current, BACKWARD, consider_children=False).deliverable
+    flowed = flow_sb_2_3(work, work.current, BACKWARD, consider_children=False)
+    return flowed.deliverable and _may_be_delivered(work, flowed.activity)
+
+
+def _may_be_delivered(work: Work, index: int) -> bool:
+    try:
+        delivery_request_db_1_1(work, index)
+    except SequencingError:
+        return False
+    return True
 
 
 def choice_delivers(work: Work, target: str) -> bool:
@@ -67,12 +72,9 @@ def choice_delivers(work: Work, target: str) -> bool:
     try:
         asked = navigation_request_nb_2_1(work, "choice", target)
         found, _ = choice_candidate(work, asked.target)
-        if found is None:
-            return False
-        delivery_request_db_1_1(work, found)
     except SequencingError:
         return False
-    return True
+    return found is not None and _may_be_delivered(work, found)
 
 
 def jump_targets(work: Work) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from courseyard.sequencing.tree import Tree
 from courseyard.sequencing.values import Globals, Outcome, Report, State, TocItem
 from courseyard.sequencing.work import Work
 
-_NUMBERS = ("scaled", "raw", "min", "max", "progress_measure")
 
 
 class Simulation:
@@ -85,7 +84,11 @@ class Simulation:
             success=data.get("success"),
             exit=data.get("exit"),
             objectives=data["objectives"],
-            **{name: data.get(name) for name in _NUMBERS},
+            scaled=data.get("scaled"),
+            raw=data.get("raw"),
+            min=data.get("min"),
+            max=data.get("max"),
+            progress_measure=data.get("progress_measure"),
         )
 
     # -- outcomes as data -----------------------------------------------------------------------------------------
