@@ -1,0 +1,332 @@
+"""The player page in a real browser against the real server: nothing that a SCO was told is kept gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from fix_web import RunningSite, upload
+from making import manifest2004
+from playwright.async_api import Browser, BrowserContext, Frame, Page, expect
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.xdist_group("player")]
+
+FLOW = '<imsss:sequencing><imsss:controlMode choice="true" flow="true"/></imsss:sequencing>'
+ITEMS = "".join(f'<item identifier="i{n}" identifierref="r"><title>Part {n}</title></item>' for n in (1, 2, 3))
+# A lesson of the usual kind: it says its last words in beforeunload or unload, if the test wants it to.
+LESSON = """<!doctype html><html lang="en"><title>Lesson</title><h1>Lesson</h1><script>
+const find = (at) => at.API_1484_11 || (at.parent !== at ? find(at.parent) : at.opener && find(at.opener));
+window.api = find(window);
+window.atStart = [typeof api, api.Initialize(""), api.GetValue("cmi.entry")];
+addEventListener(sessionStorage.lastWords || "unload", () => {
+  if (!sessionStorage.lastWords) return;
+  api.SetValue("cmi.suspend_data", "last words");
+  if (sessionStorage.wish) api.SetValue("adl.nav.request", sessionStorage.wish);
+  api.Terminate("");
+});
+</script></html>"""
+
+Open = Callable[..., Awaitable[Page]]
+
+
+def course() -> bytes:
+    """Three parts in a row."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("imsmanifest.xml", manifest2004(ITEMS + FLOW))
+        archive.writestr("index.html", LESSON)
+    return packed.getvalue()
+
+
+class Course:
+    """The course on the server, and a learner in it."""
+
+    def __init__(self, site: RunningSite, window: str = "frame") -> None:
+        self.site = site
+        self.client = site.client()
+        made = upload(self.client, course(), "course.zip")
+        assert made.status_code == 201, made.text
+        self.package = made.json()["id"]
+        if window == "new":
+            changed = self.client.patch(f"/api/packages/{self.package}", json={"launch_window": "new"})
+            assert changed.status_code == 200, changed.text
+        learner = {"email": "ada@example.org", "name": "Ada"}
+        made = self.client.post("/api/enrollments", json={"package_id": self.package, "learner": learner})
+        self.enrollment = made.json()["id"]
+
+    def launch(self, **options: Any) -> str:
+        """The address of a launch."""
+        return str(self.client.post(f"/api/enrollments/{self.enrollment}/launch", json=options).json()["url"])
+
+    def stored(self, item: str = "i1") -> dict[str, str]:
+        """What the database holds of an activity's newest attempt."""
+        rows = self.site.sql(
+            "select data from courseyard.sco_states where item = %s order by updated_at desc limit 1", item
+        )
+        return rows[0][0] if rows else {}
+
+    async def eventually(self, element: str, value: str, item: str = "i1") -> None:
+        """Wait until the database holds a value."""
+        for _ in range(100):
+            if self.stored(item).get(element) == value:
+                return
+            await asyncio.sleep(0.05)
+        pytest.fail(f"{element} is {self.stored(item).get(element)!r}, not {value!r}")
+
+
+@pytest.fixture
+def course_of(site: RunningSite) -> Course:
+    """The course, opened in a frame."""
+    return Course(site)
+
+
+async def running(page: Page, item: str = "i1") -> Frame:
+    """The content, once it has been delivered and has started."""
+    await page.wait_for_selector(f"body[data-state=running][data-activity={item}]")
+    element = await page.wait_for_selector("iframe#sco")
+    frame = await element.content_frame()
+    assert frame is not None
+    await frame.wait_for_load_state("load")
+    assert (await frame.evaluate("atStart"))[:2] == ["object", "true"]
+    return frame
+
+
+async def start(page: Page, course_of: Course, **options: Any) -> Frame:
+    """Open a launch in a page."""
+    await page.goto(course_of.launch(**options))
+    return await running(page)
+
+
+async def call(frame: Frame, name: str, *arguments: str) -> str:
+    """Call the API from content."""
+    return str(await frame.evaluate("([name, args]) => api[name](...args)", [name, list(arguments)]))
+
+
+async def told(page: Page, words: str) -> None:
+    """Wait for an alert."""
+    await expect(page.get_by_role("alert")).to_contain_text(words)
+
+
+async def saved(page: Page) -> None:
+    """Wait until everything is acknowledged."""
+    await page.wait_for_selector('body[data-unsaved="0"]')
+
+
+async def test_what_is_set_is_on_the_server_soon_without_a_commit(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    assert await call(frame, "SetValue", "cmi.location", "page 3") == "true"
+    assert await page.get_attribute("body", "data-unsaved") == "1"
+    await saved(page)
+    assert course_of.stored()["cmi.location"] == "page 3"
+    await expect(page.locator("#chip")).to_have_text("All changes saved")
+
+
+async def test_a_crash_right_after_a_commit_loses_nothing(browser: Browser, course_of: Course) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    frame = await start(page, course_of)
+    await page.route("**/play/api/commit", lambda route: route.abort())
+    await call(frame, "SetValue", "cmi.location", "page 7")
+    assert await call(frame, "Commit", "") == "true"
+    session = await context.new_cdp_session(page)
+    async with page.expect_event("crash"):
+        crash = asyncio.ensure_future(session.send("Page.crash"))
+    crash.cancel()
+    assert "cmi.location" not in course_of.stored()
+
+    page = await context.new_page()
+    frame = await start(page, course_of)
+    assert course_of.stored()["cmi.location"] == "page 7"
+    assert await call(frame, "GetValue", "cmi.location") == "page 7"
+    await context.close()
+
+
+async def test_offline_everything_goes_on_and_is_sent_later(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await page.context.set_offline(True)
+    for place in range(5):
+        await call(frame, "SetValue", "cmi.location", f"page {place}")
+        await call(frame, "SetValue", "cmi.suspend_data", "x" * 60_000)
+        assert await call(frame, "Commit", "") == "true"
+    await expect(page.locator("#chip")).to_contain_text("waiting on this device")
+    # What piles up is put together: the browser's storage does not fill.
+    assert int(await page.get_attribute("body", "data-unsaved") or 0) <= 2
+
+    await page.click("[data-nav=continue]")
+    await told(page, "No connection")
+    assert await frame.evaluate("document.title") == "Lesson", "content stays while the next part cannot come"
+
+    await page.context.set_offline(False)
+    await saved(page)
+    assert course_of.stored()["cmi.location"] == "page 4"
+    await page.click("[data-nav=continue]")
+    await running(page, "i2")
+
+
+async def test_an_answer_that_got_lost_does_not_navigate_twice(page: Page, course_of: Course) -> None:
+    await start(page, course_of)
+    seen = 0
+
+    async def lose_the_first(route: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            await route.fetch()
+            await route.abort()
+        else:
+            await route.continue_()
+
+    await page.route("**/play/api/navigate", lose_the_first)
+    await page.click("[data-nav=continue]")
+    await running(page, "i2")
+    assert seen == 2
+
+
+async def test_the_newer_window_wins_and_the_older_is_told(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    other = await page.context.new_page()
+    await start(other, course_of)
+    await call(frame, "SetValue", "cmi.location", "from the old window")
+    await told(page, "opened in another window")
+    await expect(page.locator("body")).to_have_attribute("data-state", "error")
+    assert course_of.stored().get("cmi.location") != "from the old window"
+    await page.get_by_role("button", name="Continue here").click()
+    frame = await running(page)
+    await call(frame, "SetValue", "cmi.location", "here again")
+    await course_of.eventually("cmi.location", "here again")
+
+
+@pytest.mark.parametrize("event", ["unload", "pagehide", "beforeunload"])
+async def test_last_words_are_kept_when_the_learner_goes_on(page: Page, course_of: Course, event: str) -> None:
+    frame = await start(page, course_of)
+    await frame.evaluate("event => { sessionStorage.lastWords = event; sessionStorage.wish = 'exitAll'; }", event)
+    await page.reload()
+    await running(page)
+    await page.click("[data-nav=continue]")
+    await running(page, "i2")  # the learner's wish wins over the lesson's
+    assert course_of.stored("i1")["cmi.suspend_data"] == "last words"
+
+
+@pytest.mark.parametrize("event", ["unload", "pagehide", "beforeunload"])
+async def test_last_words_are_kept_when_the_tab_closes(page: Page, course_of: Course, event: str) -> None:
+    frame = await start(page, course_of)
+    await frame.evaluate("event => { sessionStorage.lastWords = event; }", event)
+    await page.reload()
+    await running(page)
+    await page.close(run_before_unload=event == "beforeunload")
+    await course_of.eventually("cmi.suspend_data", "last words")
+
+
+async def test_the_tab_closes_before_autosave(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await call(frame, "SetValue", "cmi.location", "the very end")
+    await page.close()
+    await course_of.eventually("cmi.location", "the very end")
+
+
+async def test_a_lesson_moves_on_by_itself(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await call(frame, "SetValue", "adl.nav.request", "{target=i3}choice")
+    assert await call(frame, "Terminate", "") == "true"
+    frame = await running(page, "i3")
+    await call(frame, "Terminate", "")
+    await page.wait_for_timeout(500)
+    await expect(page.locator("body")).to_have_attribute("data-activity", "i3")
+    await expect(page.locator("#live")).to_have_text("This part is finished. Choose where to go next.")
+
+
+async def test_each_part_finds_a_fresh_api_before_it_runs(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await call(frame, "Terminate", "")
+    await page.click("nav#toc [data-item=i2]")
+    frame = await running(page, "i2")
+    assert await call(frame, "GetLastError") in {"0", "403"}
+    assert await page.evaluate("[typeof API, typeof API_1484_11]") == ["undefined", "object"]
+
+
+async def test_the_end_shows_the_result_and_leads_back(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of, redirect_url=f"{course_of.site.app}/healthz")
+    await call(frame, "SetValue", "cmi.completion_status", "completed")
+    await page.click("[data-nav=exitAll]")
+    await page.wait_for_selector("body[data-state=ended]")
+    await expect(page.get_by_role("link", name="Return to my courses")).to_be_focused()
+    await page.wait_for_timeout(2500)
+    await expect(page.locator("body")).to_have_attribute("data-state", "ended")
+    await page.wait_for_url("**/healthz", timeout=10_000)
+
+
+async def test_suspend_and_resume(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await call(frame, "SetValue", "cmi.suspend_data", "half way")
+    await page.click("[data-nav=suspendAll]")
+    await page.wait_for_selector("body[data-state=ended]")
+    frame = await start(page, course_of)
+    assert (await frame.evaluate("atStart"))[2] == "resume"
+    assert await call(frame, "GetValue", "cmi.suspend_data") == "half way"
+
+
+async def test_the_page_can_be_reloaded_long_after_its_link_expired(page: Page, course_of: Course) -> None:
+    first = course_of.launch()
+    await page.goto(first)
+    await running(page)
+    assert page.url != first
+    await page.reload()
+    await running(page)
+
+
+async def test_review_writes_nothing(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of, mode="review")
+    await expect(page.locator("#mode")).to_contain_text("nothing is recorded")
+    assert await call(frame, "SetValue", "cmi.location", "nowhere") == "true"
+    assert await call(frame, "Commit", "") == "true"
+    await page.wait_for_timeout(1500)
+    assert course_of.site.sql("select count(*) from public.scorm_tracking") == [(0,)]
+
+
+async def test_by_keyboard_and_for_screen_readers(page: Page, course_of: Course) -> None:
+    await start(page, course_of)
+    assert await page.get_attribute("iframe#sco", "title") == "Part 1"
+    await page.locator("#toc-toggle").focus()
+    await page.keyboard.press("Alt+Shift+KeyN")
+    await running(page, "i2")
+    current = page.locator("nav#toc [aria-current=true]")
+    await expect(current).to_have_attribute("data-item", "i2")
+    await page.locator("nav#toc [data-item=i1]").focus()
+    await page.keyboard.press("Enter")
+    await running(page, "i1")
+    await expect(page.locator("iframe#sco")).to_be_focused()
+    await page.locator("#toc-toggle").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("nav#toc")).to_be_hidden()
+    await page.reload()
+    await running(page)
+    await expect(page.locator("nav#toc")).to_be_hidden()
+
+
+async def test_a_window_of_its_own(browser: Browser, site: RunningSite) -> None:
+    course_of = Course(site, "new")
+    context: BrowserContext = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(course_of.launch())
+    await page.wait_for_selector("body[data-state=running]")
+    if len(context.pages) == 1:  # blocked, as it does not come from a click
+        async with context.expect_page():
+            await page.get_by_role("button", name="Open the window").click()
+    content = next(other for other in context.pages if other is not page)
+    await content.wait_for_load_state("load")
+    assert (await content.evaluate("atStart"))[:2] == ["object", "true"]
+    await content.evaluate("api.SetValue('cmi.location', 'in the window')")
+    await content.close()
+    await page.wait_for_selector("body[data-state=ended]")
+    assert course_of.stored()["cmi.location"] == "in the window"
+    await context.close()
+
+
+async def test_an_old_link_says_so(page: Page, course_of: Course) -> None:
+    await page.goto(f"{course_of.site.content}/play/not-a-link")
+    await page.wait_for_selector("body[data-state=error]")
+    assert len((await page.get_by_role("alert").inner_text()).strip()) > 10
