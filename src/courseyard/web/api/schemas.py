@@ -12,7 +12,8 @@ from courseyard.limits import MAX_PASSWORD_CHARS
 
 # JSON has no UUID: the text form is the only one, so strictness would refuse them all.
 Id = Annotated[UUID, Field(strict=False)]
-Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+$")]
+_ADDRESS = r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+$"
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=_ADDRESS)]
 
 
 # PostgreSQL keeps no character zero.

@@ -1,0 +1,166 @@
+"""The real commands: start, sign in, stop, start again, and the ways in which a start can go wrong."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
+
+COURSEYARD = str(Path(sys.executable).with_name("courseyard"))
+START_SECONDS = 90
+
+
+class Process:
+    """A command that runs until it is told to stop."""
+
+    def __init__(self, *arguments, data, **environ):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("COURSEYARD_")}
+        self.process = subprocess.Popen(
+            [COURSEYARD, *arguments, "--data", str(data)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=clean | environ,
+            start_new_session=True,
+        )
+        self.text = ""
+
+    def wait_ready(self):
+        until = time.monotonic() + START_SECONDS
+        while "Ctrl-C" not in self.text:
+            line = self.process.stdout.readline()
+            assert line, f"ended early: {self.text}"
+            assert time.monotonic() < until
+            self.text += line
+        return re.search(r"http://localhost:\d+", self.text)[0]
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=60)
+        self.text += rest
+        return self.process.returncode
+
+
+@pytest.fixture
+def started():
+    running = []
+
+    def start(*arguments, **options):
+        running.append(Process(*arguments, **options))
+        return running[-1]
+
+    yield start
+    for command in running:
+        if command.process.poll() is None:
+            command.stop(signal.SIGTERM)
+        command.process.stdout.close()
+
+
+def links(text):
+    return [re.search(rf"{who}\s+(http\S+)", text)[1] for who in ("administrator", "learner")]
+
+
+def database_answers(data):
+    port = int((data / "postgres" / "port").read_text())
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_demo_starts_stops_and_comes_back_with_its_data(started, open_folder):
+    data = open_folder / "demo"
+    first = started("demo", "--port", "0", data=data)
+    app = first.wait_ready()
+    admin, learner = links(first.text)
+    with httpx.Client(headers={"Origin": app}) as browser:
+        assert browser.post(admin).status_code == 303
+        page = browser.get(f"{app}/packages")
+        assert page.text.count('href="/packages/') >= 3
+    with httpx.Client(headers={"Origin": app}) as browser:
+        assert browser.post(learner).status_code == 303
+        assert browser.get(f"{app}/courses").text.count("/launch") == 3
+    assert first.stop() == 0
+    assert first.text.endswith("Stopped.\n")
+    assert not database_answers(data)
+
+    begun = time.monotonic()
+    second = started("demo", "--port", "0", data=data)
+    app = second.wait_ready()
+    assert time.monotonic() - begun < 20
+    assert links(second.text) != [admin, learner]
+    with httpx.Client(headers={"Origin": app}) as browser:
+        assert browser.post(links(second.text)[1]).status_code == 303
+        assert browser.get(f"{app}/courses").text.count("/launch") == 3, "loaded and enrolled once"
+    assert second.stop(signal.SIGTERM) == 0
+    assert not database_answers(data)
+
+
+def test_port_in_use_is_said_before_anything_is_started(started, open_folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = started("serve", "--port", str(port), data=open_folder / "unused")
+        text, _ = command.process.communicate(timeout=30)
+    assert command.process.returncode == 1
+    assert f"Port {port}" in text
+    assert "--port" in text
+    assert "Traceback" not in text
+    assert not (open_folder / "unused").exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"COURSEYARD_APP_URL": "localhost"}, "COURSEYARD_APP_URL"),
+        ({"COURSEYARD_APP_URL": "https://x.org", "COURSEYARD_CONTENT_URL": "https://x.org"}, "same host"),
+        ({"COURSEYARD_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "COURSEYARD_DATABASE_URL"),
+        ({"COURSEYARD_PREPARED_STATEMENTS": "perhaps"}, "COURSEYARD_PREPARED_STATEMENTS"),
+    ],
+)
+def test_bad_settings_are_one_message_with_what_to_do(started, open_folder, environ, said):
+    command = started("serve", "--port", "0", data=open_folder / "unused", **environ)
+    text, _ = command.process.communicate(timeout=60)
+    assert command.process.returncode == 1
+    assert said in text
+    assert "Traceback" not in text
+    assert len(text.splitlines()) <= 3
+
+
+def test_serve_on_a_database_without_tables_asks_to_apply_first(started, open_folder, empty_db):
+    command = started("serve", "--port", "0", data=open_folder / "external", COURSEYARD_DATABASE_URL=empty_db)
+    text, _ = command.process.communicate(timeout=60)
+    assert command.process.returncode == 1
+    assert "courseyard db apply" in text
+
+
+def test_serve_and_admin_on_a_database_of_ones_own(started, open_folder, db_url):
+    data = open_folder / "own"
+    server = started("serve", "--port", "0", data=data, COURSEYARD_DATABASE_URL=db_url)
+    app = server.wait_ready()
+    assert "Nobody can sign in yet" in server.text
+    port = app.rsplit(":", 1)[1]
+    admin = started("admin", "me@example.org", "--port", port, data=data, COURSEYARD_DATABASE_URL=db_url)
+    link, _ = admin.process.communicate(timeout=60)
+    with httpx.Client(headers={"Origin": app}) as browser:
+        assert browser.post(link.strip()).status_code == 303
+        assert browser.get(f"{app}/people").status_code == 200
+    assert server.stop() == 0
+
+
+def test_doctor_tells_good_from_bad(started, open_folder, db_url):
+    good = started("doctor", data=open_folder, COURSEYARD_DATABASE_URL=db_url, COURSEYARD_SERVICE_KEY="k" * 40)
+    text, _ = good.process.communicate(timeout=60)
+    assert good.process.returncode == 0, text
+    assert "PROBLEM" not in text
+    bad = started("doctor", data=open_folder, COURSEYARD_DATABASE_URL=db_url, COURSEYARD_SERVICEKEY="x")
+    text, _ = bad.process.communicate(timeout=60)
+    assert bad.process.returncode == 1
+    assert "PROBLEM No such setting: COURSEYARD_SERVICEKEY" in text
