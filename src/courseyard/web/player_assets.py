@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,12 +20,23 @@ _SERVED = {".js", ".css", ".svg"}
 _TABLES = {"tables/scorm12.json": "1.2", "tables/scorm2004.json": "2004"}
 
 
+# Whole lines that are comments, and indentation: half of what a phone would load, and nothing that runs.
+_COMMENT_LINES = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+_INDENTATION = re.compile(r"^[ \t]+|\n(?=\n)", re.MULTILINE)
+
+
+def lean(script: str) -> str:
+    """A script without its comment lines and indentation. Scripts of the player have no text of several lines."""
+    return _INDENTATION.sub("", _COMMENT_LINES.sub("", script))
+
+
 class PlayerAssets:
     """All files of the player in memory: together they are some 100 kB."""
 
     def __init__(self) -> None:
         """Read them once."""
         files = {p.name: p.read_bytes() for p in sorted(PLAYER.iterdir()) if p.suffix in _SERVED}
+        files |= {name: lean(content.decode()).encode() for name, content in files.items() if name.endswith(".js")}
         files["icon.svg"] = (WEB / "static" / "icon.svg").read_bytes()
         files |= {name: table_json(standard).encode() for name, standard in _TABLES.items()}
         digest = sha256()
