@@ -313,17 +313,52 @@ async def test_a_window_of_its_own(browser: Browser, site: RunningSite) -> None:
     page = await context.new_page()
     await page.goto(course_of.launch())
     await page.wait_for_selector("body[data-state=running]")
-    if len(context.pages) == 1:  # blocked, as it does not come from a click
-        async with context.expect_page():
-            await page.get_by_role("button", name="Open the window").click()
+    button = page.locator("#popup-open")
+    await expect(button).to_be_visible()
+    if await button.inner_text() == "Open the window":  # blocked, as it did not come from a click
+        await button.click()
+    await expect(button).to_have_text("Show the window")
     content = next(other for other in context.pages if other is not page)
-    await content.wait_for_load_state("load")
+    await content.wait_for_url("**/index.html*")
     assert (await content.evaluate("atStart"))[:2] == ["object", "true"]
     await content.evaluate("api.SetValue('cmi.location', 'in the window')")
     await content.close()
     await page.wait_for_selector("body[data-state=ended]")
     assert course_of.stored()["cmi.location"] == "in the window"
     await context.close()
+
+
+async def test_a_blocked_window_is_offered_by_a_button(browser: Browser, site: RunningSite) -> None:
+    course_of = Course(site, "new")
+    context: BrowserContext = await browser.new_context()
+    await context.add_init_script("window.really = window.open; window.open = () => null")
+    page = await context.new_page()
+    await page.goto(course_of.launch())
+    button = page.get_by_role("button", name="Open the window")
+    await expect(button).to_be_visible()
+    await page.evaluate("window.open = window.really")
+    async with context.expect_page() as opened:
+        await button.click()
+    content = await opened.value
+    await content.wait_for_url("**/index.html*")
+    assert (await content.evaluate("atStart"))[:2] == ["object", "true"]
+    await context.close()
+
+
+async def test_a_preview_tells_why(page: Page, course_of: Course) -> None:
+    link = course_of.site.run(
+        course_of.site.services.courses.preview(course_of.package, course_of.site.person("admin"), None)
+    )
+    await page.goto(link)
+    frame = await running(page)
+    await call(frame, "SetValue", "cmi.score.scaled", "7")
+    await page.click("#why-toggle")
+    panel = page.get_by_role("complementary", name="Why?")
+    await expect(panel.get_by_role("cell", name="Part 2")).to_be_visible()
+    await expect(panel.locator(".bad")).to_contain_text('SetValue("cmi.score.scaled", "7")')
+    await page.click("#why-toggle")
+    await expect(panel).to_be_hidden()
+    assert course_of.site.sql("select count(*) from public.scorm_tracking") == [(0,)]
 
 
 async def test_an_old_link_says_so(page: Page, course_of: Course) -> None:
