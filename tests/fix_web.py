@@ -89,7 +89,8 @@ class RunningSite:
 
     def person(self, role: str = "student", email: str | None = None, password: str | None = None) -> str:
         """Somebody with an account."""
-        email = email or f"{role}-{len(self.sql('select from public.profiles'))}@example.org"
+        [(known,)] = self.sql("select count(*) from public.profiles")
+        email = email or f"{role}-{known}@example.org"
         profile_id = self.run(self.services.directory.make_person(email, f"The {role}", role))
         if password:
             self.run(self.services.accounts.set_password(profile_id, password))
