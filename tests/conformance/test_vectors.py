@@ -14,7 +14,9 @@ _spec.loader.exec_module(run_vectors)
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "sequencing-reference.md"
 
-pytestmark = pytest.mark.skipif(not run_vectors.DEFAULT.exists(), reason="the sequencing vectors are not on this machine")
+pytestmark = pytest.mark.skipif(
+    not run_vectors.DEFAULT.exists(), reason="the sequencing vectors are not on this machine"
+)
 
 
 @cache

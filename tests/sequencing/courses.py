@@ -11,7 +11,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def leaf(identifier, **sequencing):
     extra = sequencing.pop("item", {})
-    return {"identifier": identifier, "title": identifier, "href": "a.html", "scorm_type": "sco", "sequencing": sequencing} | extra
+    return {
+        "identifier": identifier,
+        "title": identifier,
+        "href": "a.html",
+        "scorm_type": "sco",
+        "sequencing": sequencing,
+    } | extra
 
 
 def cluster(identifier, *children, **sequencing):
@@ -27,7 +33,11 @@ def course(*children, edition="4th", system=True, **sequencing):
 
 
 def rule(action, *conditions, combination="all"):
-    return {"action": action, "combination": combination, "conditions": [c if isinstance(c, dict) else {"condition": c} for c in conditions]}
+    return {
+        "action": action,
+        "combination": combination,
+        "conditions": [c if isinstance(c, dict) else {"condition": c} for c in conditions],
+    }
 
 
 class Learner:

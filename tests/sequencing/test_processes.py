@@ -80,12 +80,19 @@ def test_op_1_walks_through_and_off_the_course():
 
 
 def test_sb_2_1_goes_only_forward_where_told():
-    learner = Learner(course(leaf("x"), cluster("m", leaf("a"), leaf("b"), control_mode={"choice": True, "flow": True, "forward_only": True})))
+    learner = Learner(
+        course(
+            leaf("x"),
+            cluster("m", leaf("a"), leaf("b"), control_mode={"choice": True, "flow": True, "forward_only": True}),
+        )
+    )
     learner("start")
     learner("continue")
     learner("continue")
     assert learner("previous") == "NB.2.1-5"
-    entered = Learner(course(cluster("m", leaf("a"), leaf("b"), control_mode={"flow": True, "forward_only": True}), leaf("z")))
+    entered = Learner(
+        course(cluster("m", leaf("a"), leaf("b"), control_mode={"flow": True, "forward_only": True}), leaf("z"))
+    )
     entered("choice", "z")
     assert entered("previous") == "a"
 
@@ -94,7 +101,9 @@ def test_sb_2_2_skips_and_stops_at_what_is_disabled():
     skipping = Learner(course(leaf("a"), leaf("b", rules={"pre": [rule("skip", "always")]}), leaf("c")))
     skipping("start")
     assert skipping("continue") == "c"
-    assert "b was skipped because the rule always applies (precondition rule 1)." in explain(skipping.last, skipping.tree)
+    assert "b was skipped because the rule always applies (precondition rule 1)." in explain(
+        skipping.last, skipping.tree
+    )
     disabled = Learner(course(leaf("a"), leaf("b", rules={"pre": [rule("disabled", "always")]})))
     disabled("start")
     assert disabled("continue") == "SB.2.2-2"
@@ -142,7 +151,9 @@ def test_sb_2_9_a_cluster_with_nothing_to_show():
 
 
 def test_tb_2_1_exit_rules_leave_the_highest_ancestor():
-    learner = Learner(course(cluster("m", leaf("a"), leaf("b"), rules={"exit": [rule("exit", "attempted")]}), leaf("c")))
+    learner = Learner(
+        course(cluster("m", leaf("a"), leaf("b"), rules={"exit": [rule("exit", "attempted")]}), leaf("c"))
+    )
     learner("start")
     assert learner("continue") == "c"
     assert not status(learner)["m"]["active"]
@@ -204,7 +215,9 @@ def test_rb_1_1_measures_are_weighted():
 
 
 def test_rb_1_2_and_1_3_by_measure():
-    document = course(leaf("a"), leaf("b"), objectives={"primary": {"satisfied_by_measure": True, "min_normalized_measure": 0.4}})
+    document = course(
+        leaf("a"), leaf("b"), objectives={"primary": {"satisfied_by_measure": True, "min_normalized_measure": 0.4}}
+    )
     document["organizations"][0]["completion_threshold"] = {"completed_by_measure": True, "min_progress_measure": 0.5}
     learner = Learner(document)
     learner("start")
@@ -248,14 +261,21 @@ def test_rb_1_4_child_activity_sets(children, extra, fires):
 
 def test_rb_1_4_2_children_that_do_not_count():
     optional = {"required_for_completed": "ifAttempted", "required_for_incomplete": "ifAttempted"}
-    learner = Learner(course(leaf("a"), leaf("b", rollup_considerations=optional), leaf("u", delivery={"tracked": False})))
+    learner = Learner(
+        course(leaf("a"), leaf("b", rollup_considerations=optional), leaf("u", delivery={"tracked": False}))
+    )
     learner("start")
     learner("exitAll", completion="completed")
     assert status(learner)["root"]["completion"] is True
 
 
 def test_sr_selection_and_order_survive_and_differ_by_seed():
-    arranged = {"selection_timing": "once", "select_count": 3, "randomization_timing": "onEachNewAttempt", "reorder_children": True}
+    arranged = {
+        "selection_timing": "once",
+        "select_count": 3,
+        "randomization_timing": "onEachNewAttempt",
+        "reorder_children": True,
+    }
     document = course(*(leaf(f"l{n}") for n in range(8)), randomization=arranged)
 
     def walk(seed):

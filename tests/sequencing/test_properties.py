@@ -31,7 +31,11 @@ conditions = st.fixed_dictionaries({"condition": st.sampled_from(CONDITIONS), "n
 
 def rules(*actions):
     one = st.fixed_dictionaries(
-        {"action": st.sampled_from(actions), "combination": st.sampled_from(["all", "any"]), "conditions": st.lists(conditions, max_size=2)}
+        {
+            "action": st.sampled_from(actions),
+            "combination": st.sampled_from(["all", "any"]),
+            "conditions": st.lists(conditions, max_size=2),
+        }
     )
     return st.lists(one, max_size=2)
 
@@ -41,7 +45,9 @@ sequencing = st.fixed_dictionaries(
         "control_mode": st.dictionaries(
             st.sampled_from(["choice", "choice_exit", "flow", "forward_only"]), st.booleans(), max_size=4
         ),
-        "constrained_choice": st.dictionaries(st.sampled_from(["prevent_activation", "constrain_choice"]), st.booleans()),
+        "constrained_choice": st.dictionaries(
+            st.sampled_from(["prevent_activation", "constrain_choice"]), st.booleans()
+        ),
         "rules": st.fixed_dictionaries(
             {
                 "pre": rules("skip", "disabled", "hiddenFromChoice", "stopForwardTraversal"),
@@ -49,8 +55,14 @@ sequencing = st.fixed_dictionaries(
                 "post": rules("retry", "retryAll", "continue", "previous", "exitParent", "exitAll"),
             }
         ),
-        "randomization": st.just({}) | st.just(
-            {"selection_timing": "onEachNewAttempt", "select_count": 1, "randomization_timing": "once", "reorder_children": True}
+        "randomization": st.just({})
+        | st.just(
+            {
+                "selection_timing": "onEachNewAttempt",
+                "select_count": 1,
+                "randomization_timing": "once",
+                "reorder_children": True,
+            }
         ),
     }
 )
@@ -65,7 +77,9 @@ def number_items(item, counter):
 
 items = st.recursive(
     st.fixed_dictionaries({"sequencing": sequencing}),
-    lambda inner: st.fixed_dictionaries({"sequencing": sequencing, "children": st.lists(inner, min_size=1, max_size=3)}),
+    lambda inner: st.fixed_dictionaries(
+        {"sequencing": sequencing, "children": st.lists(inner, min_size=1, max_size=3)}
+    ),
     max_leaves=8,
 )
 reports = st.none() | st.builds(
@@ -94,7 +108,13 @@ def test_no_request_raises_loops_or_changes_its_input(root, walk):
         assert state_to_json(state_from_json(kept)) == kept
         # A state that was stored goes on as one that was not.
         again = navigate(
-            tree, state_from_json(json.loads(before)), request, f"i{target}", report=report, now=courses.NOW, globals_=globals_
+            tree,
+            state_from_json(json.loads(before)),
+            request,
+            f"i{target}",
+            report=report,
+            now=courses.NOW,
+            globals_=globals_,
         )
         assert state_to_json(again.state) == kept
         state, globals_ = outcome.state, outcome.globals_

@@ -1,4 +1,4 @@
-"""``courseyard package simulate``: a course's sequencing without a browser; for authors, their CI and other programs."""
+"""``courseyard package simulate``: a course's sequencing without a browser, for authors and programs."""
 
 from __future__ import annotations
 

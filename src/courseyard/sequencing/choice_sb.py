@@ -1,4 +1,4 @@
-"""Going where the learner wants: the choice sequencing request process SB.2.9 with SB.2.9.1 and SB.2.9.2 (SN 4.8.6.7)."""
+"""The choice sequencing request process SB.2.9 with SB.2.9.1 and SB.2.9.2 (SN 4.8.6.7)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def choice_sb_2_9(work: Work, target: int | None) -> int:
 
 
 def choice_candidate(work: Work, target: int | None) -> tuple[int | None, tuple[int, int] | None]:
-    """Steps 1 to 12 of SB.2.9, which change nothing: the activity to deliver, or else the common ancestor and target."""
+    """SB.2.9 as far as it changes nothing: the activity to deliver, or else common ancestor and target."""
     if target is None:
         raise SequencingError("SB.2.9-1")
     _is_shown(work, target)

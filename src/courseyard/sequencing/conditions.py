@@ -5,6 +5,7 @@ from __future__ import annotations
 from courseyard.sequencing.tree import Condition, Rule
 from courseyard.sequencing.work import Work
 
+
 def plain(name: str) -> tuple[Condition, ...]:
     """One condition, as it stands."""
     return (Condition(name, negated=False, objective=0, measure=0.0),)
@@ -80,5 +81,5 @@ def _activity_condition(work: Work, index: int, name: str) -> bool | None:
         return known.attempts > 0
     if name == "attemptLimitExceeded":
         return None if activity.attempt_limit is None else known.attempts >= activity.attempt_limit
-    # timeLimitExceeded and outsideAvailableTimeRange are optional in the book (UP.1); nobody looks, so they are unknown.
+    # timeLimitExceeded and outsideAvailableTimeRange are optional in the book (UP.1): unknown here.
     return False if name == "never" else None

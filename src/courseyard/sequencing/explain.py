@@ -80,8 +80,10 @@ def explain(told: Outcome | Iterable[Step], tree: Tree) -> list[str]:
 def _is_overruled(step: Step, following: Step) -> bool:
     """Satisfied and completed win over the opposite, which is looked at first (RB.1.2 b, RB.1.3 b)."""
     overruling = {"notSatisfied": "satisfied", "incomplete": "completed"}.get(step.finding)
-    return step.process == following.process == "RB.1.4" and step.activity == following.activity and (
-        following.finding == overruling
+    return (
+        step.process == following.process == "RB.1.4"
+        and step.activity == following.activity
+        and (following.finding == overruling)
     )
 
 
@@ -152,7 +154,9 @@ def why_not_complete(tree: Tree, state: State, globals_: Globals) -> list[str]:
     """What keeps each cluster that is not complete from being so, the course first."""
     work = Work(tree, state, globals_)
     return [
-        _why(work, a, is_root=a.parent < 0) for a in tree.activities if a.children and work.completed(a.index) is not True
+        _why(work, a, is_root=a.parent < 0)
+        for a in tree.activities
+        if a.children and work.completed(a.index) is not True
     ]
 
 

@@ -81,11 +81,11 @@ def jump_targets(work: Work) -> tuple[str, ...]:
     """The leaves that a jump could open."""
     if work.tree.edition != "4th":
         return ()
-    found = []
-    for activity in work.activities:
-        if activity.is_leaf and work.is_available(activity.index) and not check_activity_up_5(work, activity.index):
-            found.append(activity.id)
-    return tuple(found)
+    return tuple(
+        a.id
+        for a in work.activities
+        if a.is_leaf and work.is_available(a.index) and not check_activity_up_5(work, a.index)
+    )
 
 
 def table_of_contents(work: Work) -> list[TocItem]:

@@ -24,7 +24,6 @@ from courseyard.sequencing.values import Globals, Outcome, Report, State, TocIte
 from courseyard.sequencing.work import Work
 
 
-
 class Simulation:
     """One learner's session after session on one course."""
 
@@ -57,7 +56,7 @@ class Simulation:
 
     def navigate(self, request: str, target: str | None = None) -> Outcome:
         """Carry out a request, with what the running SCO has reported."""
-        report = self._report() if self._reported and self._running is not None else None
+        report = self._report_of(self._running) if self._reported and self._running is not None else None
         work = Work(self.tree, self.state, self.globals, trace=self.trace)
         outcome = overall_sequencing_op_1(work, request, target, report)
         self.state = outcome.state
@@ -76,9 +75,8 @@ class Simulation:
             objectives = {e["id"]: {k: v for k, v in e.items() if k != "id"} for e in entries}
             self._data[self._running] = {"objectives": objectives}
 
-    def _report(self) -> Report:
-        assert self._running is not None
-        data = self._data[self._running]
+    def _report_of(self, running: tuple[str, int]) -> Report:
+        data = self._data[running]
         return Report(
             completion=data.get("completion"),
             success=data.get("success"),

@@ -1,4 +1,4 @@
-"""Ending attempts: TB.2.1, TB.2.2 and TB.2.3 (SN 4.5). They may move the current activity and ask for another request."""
+"""Ending attempts: TB.2.1, TB.2.2 and TB.2.3 (SN 4.5). They may ask for another request."""
 
 from __future__ import annotations
 

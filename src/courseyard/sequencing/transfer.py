@@ -68,7 +68,13 @@ def _other_objectives(work: Work, index: int, report: Report) -> None:
             work.set_value(index, number, "satisfied", _SUCCESS.get(told["success"]))
         if told.get("completion") is not None:
             work.set_value(index, number, "completion", _COMPLETION.get(told["completion"]))
-        for key, field in (("scaled", "measure"), ("progress", "progress"), ("raw", "raw"), ("min", "min"), ("max", "max")):
+        for key, field in (
+            ("scaled", "measure"),
+            ("progress", "progress"),
+            ("raw", "raw"),
+            ("min", "min"),
+            ("max", "max"),
+        ):
             if told.get(key) is not None:
                 work.set_value(index, number, field, float(told[key]))
 

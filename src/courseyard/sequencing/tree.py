@@ -183,7 +183,9 @@ def build_tree(document: Document, organization: str | None = None) -> Tree:
         parent = order[index][1]
         ends[parent] = max(ends[parent], ends[index])
     activities = tuple(
-        _activity(item, index, parent, depth, position, ends[index], tuple(kids[index]), edition, single=single and index == 0)
+        _activity(
+            item, index, parent, depth, position, ends[index], tuple(kids[index]), edition, single=single and index == 0
+        )
         for index, (item, parent, depth, position) in enumerate(order)
     )
     by_id: dict[str, int] = {}
@@ -284,8 +286,14 @@ def _activity(
         # Whether selection or randomisation ever changes its children.
         arranged=bool(children)
         and (
-            (randomization.get("selection_timing", "never") != "never" and randomization.get("select_count") is not None)
-            or (randomization.get("randomization_timing", "never") != "never" and bool(randomization.get("reorder_children", False)))
+            (
+                randomization.get("selection_timing", "never") != "never"
+                and randomization.get("select_count") is not None
+            )
+            or (
+                randomization.get("randomization_timing", "never") != "never"
+                and bool(randomization.get("reorder_children", False))
+            )
         ),
     )
 

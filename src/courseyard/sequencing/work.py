@@ -27,7 +27,18 @@ class SequencingError(Exception):
 class Work:
     """A state that may be changed. ``current`` and ``suspended`` are activity numbers."""
 
-    __slots__ = ("_own", "_own_globals", "activities", "current", "globals", "seed", "suspended", "trace", "tracks", "tree")
+    __slots__ = (
+        "_own",
+        "_own_globals",
+        "activities",
+        "current",
+        "globals",
+        "seed",
+        "suspended",
+        "trace",
+        "tracks",
+        "tree",
+    )
 
     def __init__(self, tree: Tree, state: State, globals_: Globals, *, trace: bool = False) -> None:
         """Begin with a state and the learner's global objectives; neither is changed."""
