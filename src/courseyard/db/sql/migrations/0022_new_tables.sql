@@ -330,6 +330,22 @@ begin
 end
 $checks$;
 
+-- The one rule on values: a time that programs can read (most languages know no infinity and no year 0).
+do $time$
+begin
+  if not exists (
+    select from pg_catalog.pg_constraint as c
+      where c.conrelid = 'public.scorm_tracking'::regclass and c.conname = 'scorm_tracking_timestamp_check'
+  ) then
+    alter table public.scorm_tracking add constraint scorm_tracking_timestamp_check
+      check ("timestamp" >= '1900-01-01 00:00:00+00' and "timestamp" < '9999-01-01 00:00:00+00') not valid;
+  end if;
+  alter table public.scorm_tracking validate constraint scorm_tracking_timestamp_check;
+exception when check_violation then
+  raise warning 'Some rows of public.scorm_tracking have a time out of all bounds. They are kept; new rows must be right.';
+end
+$time$;
+
 -- Every foreign key has an index; the others serve what people ask: who is learning now, what happened last.
 create index if not exists scorm_packages_created_by_idx on public.scorm_packages (created_by);
 create index if not exists scorm_enrollments_user_id_idx on public.scorm_enrollments (user_id, status);

@@ -41,10 +41,13 @@ $$;
 
 -- What reported values say: none, one or more facts each, by the place of the report in the two arrays. A value that
 -- makes no sense says nothing. A firm fact is one that later values cannot take back. The fact under the element's
--- own name is for cmi_data.
+-- own name is for cmi_data. (PL/pgSQL keeps the plan; for SQL the planning would cost more than the work.)
 create or replace function courseyard.facts_told(elements text[], reports text[])
 returns table (place bigint, fact text, word text, number numeric, firm boolean)
-language sql immutable parallel safe set search_path = '' rows 1000 as $$
+language plpgsql immutable parallel safe set search_path = '' rows 10 as $$
+#variable_conflict use_column
+begin
+  return query
   with report as materialized (
     select r.place, trim(r.element, E' \t\r\n') as element, trim(r.value, E' \t\r\n') as value, r.value as verbatim
       from unnest(elements, reports) with ordinality as r (element, value, place)
@@ -68,6 +71,7 @@ language sql immutable parallel safe set search_path = '' rows 1000 as $$
         ('cmi.core.lesson_status', 'completed', 'success', 'unknown', false),
         ('cmi.core.lesson_status', 'passed', 'completion', 'completed', true),
         ('cmi.core.lesson_status', 'passed', 'success', 'passed', true),
+        ('cmi.core.lesson_status', 'failed', 'completion', 'unknown', false),
         ('cmi.core.lesson_status', 'failed', 'success', 'failed', false),
         ('cmi.core.lesson_status', 'incomplete', 'completion', 'incomplete', false),
         ('cmi.core.lesson_status', 'incomplete', 'success', 'unknown', false),
@@ -103,7 +107,7 @@ language sql immutable parallel safe set search_path = '' rows 1000 as $$
   select m.place, m.fact, m.word, m.number, m.firm from meaning as m
   union all
   select r.place, r.element, left(r.verbatim, 4096), null, false
-    from report as r where exists (select from meaning as m where m.place = r.place)
+    from report as r where (r.place in (select m.place from meaning as m)) is true
   union all
   select r.place, 'suspend_data', r.verbatim, null, false
     from report as r where r.element = 'cmi.suspend_data'
@@ -113,7 +117,8 @@ language sql immutable parallel safe set search_path = '' rows 1000 as $$
     from report as r
     where r.element ~ '^(cmi|adl)\.' and r.element !~ ('^cmi\.((core\.)?score\..*|(core\.)?session_time|'
       || 'core\.lesson_status|core\.lesson_location|completion_status|success_status|progress_measure|location|'
-      || 'suspend_data)$')
+      || 'suspend_data)$');
+end
 $$;
 
 -- The enrolment shows its best attempt at Courseyard's own player: passed before completed before failed before
@@ -210,134 +215,74 @@ language sql security definer set search_path = '' as $$
     from kept as k where k.enrollment_id = e.id and e.suspend_data is distinct from k.suspend_data
 $$;
 
-create or replace function courseyard.update_scorm_progress() returns trigger
+-- Brings one enrolment up to date with reports that no engine wrote. The caller holds its lock.
+create or replace function courseyard.enrollment_hears(enrollment uuid, elements text[], reports text[],
+  times timestamptz[])
+returns void
 language plpgsql security definer set search_path = '' as $$
-declare
-  -- The GUC keeps the role that a person's request took on, whoever owns this function.
-  by_person constant boolean := coalesce(current_setting('role', true), 'none') in ('anon', 'authenticated')
-    or session_user in ('anon', 'authenticated');
-  by_engine constant boolean := not by_person and coalesce(current_setting('courseyard.engine', true), '') = 'on';
-  touched uuid[];
 begin
-  select array_agg(distinct n.scorm_enrollment_id) into touched from new_rows as n;
-  if touched is null then
-    return null;
-  end if;
-  -- In one order, so that two statements over the same enrolments wait instead of blocking each other. The weaker
-  -- lock lets the foreign key of other inserts pass.
-  perform from public.scorm_enrollments as e where e.id = any (touched) order by e.id for no key update;
-
-  if by_engine then
-    perform courseyard.enrollments_follow_attempts(touched);
-    if exists (select from new_rows as n where n.element = 'cmi.suspend_data') then
-      perform courseyard.suspend_data_follows_attempt(touched);
-    end if;
-    return null;
-  end if;
-
-  -- In a package that Courseyard's own player plays, the player tells the status: what a person writes beside it
-  -- is recorded and no more, unless the package is theirs to manage.
-  if by_person and not courseyard.is_admin() then
-    select array_agg(e.id) into touched
-      from public.scorm_enrollments as e
-      where e.id = any (touched) and (
-        not exists (select from courseyard.package_versions as v where v.package_id = e.scorm_package_id)
-        or e.scorm_package_id in (select courseyard.managed_packages()));
-    if touched is null then
-      return null;
-    end if;
-  end if;
-
-  with incoming as materialized (
-    -- A time that is missing, infinite or yet to come counts as now: it must not outrank every later row.
-    select n.scorm_enrollment_id as id, n.element, n.value, row_number() over () as place,
-        least(case when isfinite(n."timestamp") then n."timestamp" end, clock_timestamp()) as told_at
-      from new_rows as n
-      where n.scorm_enrollment_id = any (touched)
-  ),
-  told as materialized (
-    select i.id, i.told_at, i.place, f.fact, f.word, f.number, f.firm
-      from (
-        select array_agg(i.element order by i.place) as elements, array_agg(i.value order by i.place) as reports
-          from incoming as i
-      ) as all_at_once
-      cross join lateral courseyard.facts_told(all_at_once.elements, all_at_once.reports) as f
-      join incoming as i on i.place = f.place
+  with told as materialized (
+    select f.place, f.fact, f.word, f.number, f.firm, times[f.place] as told_at
+      from courseyard.facts_told(elements, reports) as f
   ),
   seen as (
-    select t.id, min(t.told_at) as first_at, max(t.told_at) as last_at from told as t group by t.id
+    select min(t.told_at) as first_at, max(t.told_at) as last_at from told as t having count(*) > 0
   ),
   -- A session's time is reported again and again while it grows; a smaller value starts another session.
   sessions as (
-    select step.id, sum(case when step.number >= step.before then step.number - step.before else step.number end)
-        as seconds
+    select coalesce(sum(case when s.number >= s.before then s.number - s.before else s.number end), 0) as seconds
       from (
-        select t.id, t.number,
-            coalesce(lag(t.number) over (partition by t.id order by t.told_at, t.place), k.number, 0) as before
+        select t.number, coalesce(lag(t.number) over (order by t.told_at, t.place), k.number, 0) as before
           from told as t
-          left join courseyard.tracking_facts as k on k.enrollment_id = t.id and k.fact = 'session'
+          left join courseyard.tracking_facts as k on k.enrollment_id = enrollment and k.fact = 'session'
           where t.fact = 'session' and (k.told_at is null or t.told_at >= k.told_at)
-      ) as step
-      group by step.id
+      ) as s
   ),
   picked as materialized (
-    select distinct on (t.id, t.fact) t.id, t.fact, t.word, t.number, t.firm, t.told_at
+    select distinct on (t.fact) t.fact, t.word, t.number, t.firm, t.told_at
       from told as t
-      order by t.id, t.fact, t.firm desc, t.told_at desc, t.place desc
+      order by t.fact, t.firm desc, t.told_at desc, t.place desc
   ),
   accepted as (
     insert into courseyard.tracking_facts as k (enrollment_id, fact, word, number, firm, told_at)
-      select p.id, p.fact, case when p.fact <> 'suspend_data' then p.word end, p.number, p.firm, p.told_at
+      select enrollment, p.fact, case when p.fact <> 'suspend_data' then p.word end, p.number, p.firm, p.told_at
         from picked as p
-      on conflict (enrollment_id, fact) do update
+      on conflict on constraint tracking_facts_pkey do update
         set word = excluded.word, number = excluded.number, firm = excluded.firm, told_at = excluded.told_at
         where excluded.firm and not k.firm or excluded.firm = k.firm and excluded.told_at >= k.told_at
-      returning k.enrollment_id, k.fact, k.word, k.number, k.told_at
+      returning k.fact, k.word, k.number, k.told_at
   ),
   known as (
-    select a.enrollment_id, a.fact, a.word, a.number from accepted as a
+    select a.fact, a.word, a.number from accepted as a
     union all
-    select k.enrollment_id, k.fact, k.word, k.number
+    select k.fact, k.word, k.number
       from courseyard.tracking_facts as k
-      where k.enrollment_id = any (touched) and not exists (
-        select from accepted as a where a.enrollment_id = k.enrollment_id and a.fact = k.fact
-      )
+      where k.enrollment_id = enrollment and not exists (select from accepted as a where a.fact = k.fact)
   ),
   state as (
-    select k.enrollment_id as id,
-        max(k.word) filter (where k.fact = 'completion') as completion,
+    select max(k.word) filter (where k.fact = 'completion') as completion,
         max(k.word) filter (where k.fact = 'success') as success,
         max(k.number) filter (where k.fact = 'progress') as progress,
         courseyard.score_percent(max(k.number) filter (where k.fact = 'scaled'),
           max(k.number) filter (where k.fact = 'raw'), max(k.number) filter (where k.fact = 'min'),
           max(k.number) filter (where k.fact = 'max')) as percent
       from known as k
-      group by k.enrollment_id
   ),
   news as (
-    select a.enrollment_id as id,
-        bool_or(a.fact in ('completion', 'success')) as status_told,
-        bool_or(a.fact in ('scaled', 'raw', 'min', 'max')) as score_told,
-        bool_or(a.fact = 'progress') as progress_told,
+    select coalesce(bool_or(a.fact in ('completion', 'success')), false) as status_told,
+        coalesce(bool_or(a.fact in ('scaled', 'raw', 'min', 'max')), false) as score_told,
+        coalesce(bool_or(a.fact = 'progress'), false) as progress_told,
         max(a.told_at) filter (where a.fact = 'completion') as completion_at,
-        jsonb_object_agg(a.fact, a.word) filter (where a.fact ~ '^(cmi|adl)\.') as elements
+        coalesce(jsonb_object_agg(a.fact, a.word) filter (where a.fact ~ '^(cmi|adl)\.'), '{}') as elements,
+        (select p.word from picked as p where p.fact = 'suspend_data' and bool_or(a.fact = 'suspend_data'))
+          as suspend_data
       from accepted as a
-      group by a.enrollment_id
   ),
   outcome as (
-    select seen.*, s.completion, s.success, s.progress, s.percent, coalesce(n.status_told, false) as status_told,
-        coalesce(n.score_told, false) as score_told, coalesce(n.progress_told, false) as progress_told,
-        n.completion_at, coalesce(n.elements, '{}') as elements, coalesce(t.seconds, 0) as seconds,
-        p.word as suspend_data,
+    select seen.first_at, seen.last_at, sessions.seconds, state.*, news.*,
         e.completed_at is not null or coalesce(e.status, '') in ('completed', 'passed') as was_done
-      from seen
-      join public.scorm_enrollments as e on e.id = seen.id
-      join state as s on s.id = seen.id
-      left join news as n on n.id = seen.id
-      left join sessions as t on t.id = seen.id
-      left join picked as p on p.id = seen.id and p.fact = 'suspend_data' and exists (
-        select from accepted as a where a.enrollment_id = seen.id and a.fact = 'suspend_data'
-      )
+      from seen, sessions, state, news, public.scorm_enrollments as e
+      where e.id = enrollment
   )
   update public.scorm_enrollments as e
     set status = case
@@ -376,7 +321,58 @@ begin
             coalesce(o.success, 'unknown')) else '{}' end
         end
     from outcome as o
-    where o.id = e.id;
+    where e.id = enrollment;
+end
+$$;
+
+create or replace function courseyard.update_scorm_progress() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  -- The GUC keeps the role that a person's request took on, whoever owns this function.
+  by_person constant boolean := coalesce(current_setting('role', true), 'none') in ('anon', 'authenticated')
+    or session_user in ('anon', 'authenticated');
+  by_engine constant boolean := not by_person and coalesce(current_setting('courseyard.engine', true), '') = 'on';
+  touched uuid[];
+  said record;
+begin
+  select array_agg(distinct n.scorm_enrollment_id) into touched from new_rows as n;
+  if touched is null then
+    return null;
+  end if;
+  -- In one order, so that two statements over the same enrolments wait instead of blocking each other. The weaker
+  -- lock lets the foreign key of other inserts pass.
+  perform from public.scorm_enrollments as e where e.id = any (touched) order by e.id for no key update;
+
+  if by_engine then
+    perform courseyard.enrollments_follow_attempts(touched);
+    if exists (select from new_rows as n where n.element = 'cmi.suspend_data') then
+      perform courseyard.suspend_data_follows_attempt(touched);
+    end if;
+    return null;
+  end if;
+
+  -- In a package that Courseyard's own player plays, the player tells the status: what a person writes beside it
+  -- is recorded and no more, unless the package is theirs to manage.
+  if by_person and not courseyard.is_admin() then
+    select coalesce(array_agg(e.id), '{}') into touched
+      from public.scorm_enrollments as e
+      where e.id = any (touched) and (
+        not exists (select from courseyard.package_versions as v where v.package_id = e.scorm_package_id)
+        or e.scorm_package_id in (select courseyard.managed_packages()));
+  end if;
+
+  -- One enrolment after the other: every statement is small, so that its plan is kept and fits any number of rows.
+  for said in
+    select n.scorm_enrollment_id as enrollment, array_agg(n.element order by n.place) as elements,
+        array_agg(n.value order by n.place) as reports,
+        -- A time that is missing or yet to come counts as now: it must not outrank every later row.
+        array_agg(least(n."timestamp", clock_timestamp()) order by n.place) as times
+      from (select x.*, row_number() over () as place from new_rows as x) as n
+      group by n.scorm_enrollment_id
+  loop
+    continue when by_person and said.enrollment <> all (touched);
+    perform courseyard.enrollment_hears(said.enrollment, said.elements, said.reports, said.times);
+  end loop;
   return null;
 end
 $$;
@@ -404,7 +400,7 @@ $$;
 revoke all on function courseyard.tracked_number(text), courseyard.tracked_seconds(text),
   courseyard.score_percent(numeric, numeric, numeric, numeric), courseyard.facts_told(text[], text[]),
   courseyard.enrollments_follow_attempts(uuid[]), courseyard.suspend_data_follows_attempt(uuid[]),
-  courseyard.update_scorm_progress(), courseyard.forget_tracked_facts()
+  courseyard.enrollment_hears(uuid, text[], text[], timestamptz[]), courseyard.update_scorm_progress(), courseyard.forget_tracked_facts()
   from public, anon, authenticated;
 grant execute on function courseyard.score_percent(numeric, numeric, numeric, numeric),
   courseyard.enrollments_follow_attempts(uuid[]), courseyard.suspend_data_follows_attempt(uuid[])

@@ -135,7 +135,12 @@ select current_user::text as role, current_database()::text as database,
   array(select extname::text from pg_extension where extname = any(%(extensions)s)) as enabled;
 
 -- name: has_ledger
-select to_regclass('courseyard.schema_migrations') is not null as there;
+-- Where this role may not look there is none for it; the first SQL file says which right is missing.
+select exists (
+  select from pg_class as c
+  where c.relnamespace = to_regnamespace('courseyard') and c.relname = 'schema_migrations'
+    and has_schema_privilege(c.relnamespace, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
+) as there;
 
 -- name: ledger
 select name, checksum from courseyard.schema_migrations;
