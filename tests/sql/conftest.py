@@ -128,7 +128,7 @@ class Servers:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Bare servers of this test process; in a folder that the server's user may walk into."""
-    folder = Path(f"/tmp/courseyard-sql-{os.getpid()}")  # noqa: S108  # made by us, removed by us
+    folder = Path(f"/tmp/courseyard-sql-{os.getpid()}")  # made by us, removed by us
     folder.mkdir(mode=0o755)
     found = Servers(folder)
     try:
@@ -166,4 +166,3 @@ def supabase(servers: Servers, request: pytest.FixtureRequest) -> Iterator[str]:
     host = url.split("@", 1)[1]
     yield f"postgresql://postgres:postgres@{host}"
     cluster.drop(url)
-

@@ -6,8 +6,22 @@ import psycopg
 import pytest
 
 from .conftest import (
-    ADMIN, FIRST_AID, INES, IVAN, LEA, LEA_FIRST_AID, LEA_RETIRED, LEA_SAFETY, LEO, LEO_SAFETY, PARTNER_COURSE,
-    PROVIDER, RETIRED, SAFETY, UNUSED, Database,
+    ADMIN,
+    FIRST_AID,
+    INES,
+    IVAN,
+    LEA,
+    LEA_FIRST_AID,
+    LEA_RETIRED,
+    LEA_SAFETY,
+    LEO,
+    LEO_SAFETY,
+    PARTNER_COURSE,
+    PROVIDER,
+    RETIRED,
+    SAFETY,
+    UNUSED,
+    Database,
 )  # fmt: skip
 
 CALLERS: dict[str, tuple[str, str | None]] = {
@@ -133,14 +147,14 @@ def statement_for(relation: str, command: str) -> str:
 
 
 def test_every_caller_on_every_relation(cast: Database) -> None:
-    found = {
-        key: {caller: attempt(cast, caller, statement_for(*key)) for caller in CALLERS} for key in MATRIX
-    }
+    found = {key: {caller: attempt(cast, caller, statement_for(*key)) for caller in CALLERS} for key in MATRIX}
     assert found == MATRIX
 
 
 def test_the_matrix_leaves_no_relation_out(db: Database) -> None:
-    relations = db.rows("select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')")
+    relations = db.rows(
+        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')"
+    )
     assert {row["relname"] for row in relations} == {relation for relation, _ in MATRIX}
 
 
@@ -198,7 +212,10 @@ def test_a_learner_changes_nothing_of_this(cast: Database, statement: str) -> No
 )
 def test_a_learner_is_refused(cast: Database, statement: str) -> None:
     role, person = CALLERS["lea"]
-    with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ActiveSqlTransaction)), cast.acting(role, person):
+    with (
+        pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ActiveSqlTransaction)),
+        cast.acting(role, person),
+    ):
         cast.connection.execute(statement.encode())
 
 
@@ -213,8 +230,15 @@ def test_learners_read_through_the_views_only_their_own(cast: Database) -> None:
         assert {r["student_email"] for r in cast.rows("select student_email from scorm_completion_summary")} == {
             "lea@example.org"
         }
-        assert cast.rows("select student_name, course_name, provider_name, module_count from partner_enrollment_summary") == [
-            {"student_name": "Lea Learner", "course_name": "Forklifts", "provider_name": "Skills Partner", "module_count": 1}
+        assert cast.rows(
+            "select student_name, course_name, provider_name, module_count from partner_enrollment_summary"
+        ) == [
+            {
+                "student_name": "Lea Learner",
+                "course_name": "Forklifts",
+                "provider_name": "Skills Partner",
+                "module_count": 1,
+            }
         ]
 
 
@@ -235,7 +259,9 @@ def test_a_learner_reports_to_an_own_open_enrolment(cast: Database) -> None:
             f"update scorm_enrollments set status = %s, completed_at = now() - interval '{since}' where id = %s",
             status, LEA_SAFETY,
         )  # fmt: skip
-        outcome = attempt(cast, "lea", f"insert into scorm_tracking (scorm_enrollment_id, element) values ('{LEA_SAFETY}', 'x')")
+        outcome = attempt(
+            cast, "lea", f"insert into scorm_tracking (scorm_enrollment_id, element) values ('{LEA_SAFETY}', 'x')"
+        )
         assert (outcome == "1") == opened, (status, since)
 
 
@@ -245,14 +271,20 @@ def test_what_is_an_instructors_to_manage(cast: Database) -> None:
         (f"update scorm_packages set title = 'x' where id = '{own}'", "1"),
         (f"update scorm_packages set title = 'x' where id = '{other}'", "0"),
         (f"update scorm_packages set created_by = '{IVAN}' where id = '{own}'", "-"),
-        (f"insert into scorm_packages (title, package_url, launch_url, created_by) values ('t', 'p', 'l', '{IVAN}')", "-"),
+        (
+            f"insert into scorm_packages (title, package_url, launch_url, created_by) values ('t', 'p', 'l', '{IVAN}')",
+            "-",
+        ),
         (f"update scorm_enrollments set score = 50 where id = '{LEA_FIRST_AID}'", "1"),
         (f"update scorm_enrollments set score = 50 where id = '{LEA_SAFETY}'", "0"),
         (f"update scorm_enrollments set scorm_package_id = '{UNUSED}' where id = '{LEA_FIRST_AID}'", "-"),
         (f"insert into scorm_enrollments (scorm_package_id, user_id) values ('{UNUSED}', '{LEO}')", "1"),
         (f"insert into scorm_enrollments (scorm_package_id, user_id) values ('{UNUSED}', '{INES}')", "-"),
         (f"insert into scorm_enrollments (scorm_package_id, user_id) values ('{RETIRED}', '{LEO}')", "-"),
-        (f"insert into scorm_enrollments (scorm_package_id, user_id, status) values ('{UNUSED}', '{LEO}', 'passed')", "-"),
+        (
+            f"insert into scorm_enrollments (scorm_package_id, user_id, status) values ('{UNUSED}', '{LEO}', 'passed')",
+            "-",
+        ),
         (f"insert into scorm_enrollments (scorm_package_id, user_id, score) values ('{UNUSED}', '{LEO}', 100)", "-"),
         (f"insert into scorm_enrollments (scorm_package_id, user_id, status) values ('{own}', '{LEO}', 'passed')", "1"),
         (f"insert into scorm_tracking (scorm_enrollment_id, element) values ('{LEA_FIRST_AID}', 'x')", "1"),
@@ -301,7 +333,9 @@ def test_a_persons_rows_beside_the_player_are_recorded_and_no_more(played: Datab
 
 def test_an_instructor_cannot_pass_himself_elsewhere(played: Database) -> None:
     own = "c0000000-0000-4000-8000-00000000000a"
-    played.changed("insert into scorm_enrollments (id, scorm_package_id, user_id) values (%s, %s, %s)", own, SAFETY, INES)
+    played.changed(
+        "insert into scorm_enrollments (id, scorm_package_id, user_id) values (%s, %s, %s)", own, SAFETY, INES
+    )
     assert status_after_passing(played, "authenticated", INES, own) == "not_attempted"
 
 

@@ -132,4 +132,3 @@ def test_the_exported_script_adopts_a_supabase_project(supabase: str) -> None:
         db.connection.execute(text.replace("your-program-uuid", str(db.value("select id from programs"))).encode())
         assert db.value("select provider_name from partner_enrollment_summary limit 1") == "JRI"
         assert str(db.value("select id from partner_lms_providers")) == PROVIDER
-

@@ -175,7 +175,9 @@ def test_a_supabase_project_keeps_its_tables_as_they_are(supabase: str) -> None:
         apply(supabase)
         assert {table: describe(db, table) for table in BASE} == before
         assert {table: db.value(f"select count(*) from {table}") for table in BASE} == rows
-        assert db.rows("select oid, prosrc from pg_proc where pronamespace = 'auth'::regnamespace order by 1") == functions
+        assert (
+            db.rows("select oid, prosrc from pg_proc where pronamespace = 'auth'::regnamespace order by 1") == functions
+        )
         assert db.value("select count(*) from pg_extension where extnamespace = 'public'::regnamespace") == 0
 
 
@@ -183,7 +185,9 @@ def test_on_supabase_a_role_of_an_enumeration_makes_staff(supabase: str) -> None
     apply(supabase)
     with opened(supabase) as db:
         (admin, instructor, learner) = (f"a0000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
-        db.changed("insert into lms_sync_log (provider_id, sync_type, status) select id, 's', 's' from partner_lms_providers")
+        db.changed(
+            "insert into lms_sync_log (provider_id, sync_type, status) select id, 's', 's' from partner_lms_providers"
+        )
         seen = {}
         for person in (admin, instructor, learner):
             with db.acting("authenticated", person, user_metadata={"role": "admin"}):
@@ -193,10 +197,12 @@ def test_on_supabase_a_role_of_an_enumeration_makes_staff(supabase: str) -> None
 
 def test_without_a_role_column_only_what_the_service_wrote_into_the_token_counts(supabase: str) -> None:
     with opened(supabase) as db:
-        db.rows("drop policy \"Staff see providers\" on partner_lms_providers")
+        db.rows('drop policy "Staff see providers" on partner_lms_providers')
         db.rows("alter table profiles drop column role")
         apply(supabase)
-        db.changed("insert into lms_sync_log (provider_id, sync_type, status) select id, 's', 's' from partner_lms_providers")
+        db.changed(
+            "insert into lms_sync_log (provider_id, sync_type, status) select id, 's', 's' from partner_lms_providers"
+        )
         person, stranger = "a0000000-0000-4000-8000-000000000003", "a0000000-0000-4000-8000-000000000009"
         for who, claims, count in (
             (person, {"app_metadata": {"role": "admin"}}, 1),
@@ -228,7 +234,7 @@ def test_a_profiles_table_that_lets_people_change_their_role_is_warned_of(supaba
         text = (MIGRATIONS / "0091_policies.sql").read_bytes()
         db.connection.execute(text)
         assert warned == []
-        db.rows("create policy \"Change own\" on profiles for update to authenticated using (id = (select auth.uid()))")
+        db.rows('create policy "Change own" on profiles for update to authenticated using (id = (select auth.uid()))')
         db.connection.execute(text)
         assert any("anybody could become admin" in message for message in warned)
         db.rows("revoke update on profiles from authenticated")
@@ -262,7 +268,11 @@ def test_an_earlier_version_is_adopted_with_its_rows(handmade: str) -> None:
         assert (str(package["id"]), package["title"], package["house_note"]) == (SAFETY, "Safety", "keep me")
         assert (package["passing_score"], package["package_url"], package["metadata"]) == (70, "", {})
         enrolment = db.row("select * from scorm_enrollments")
-        assert (enrolment["status"], enrolment["progress_percentage"], float(enrolment["score"])) == ("in_progress", 40, 61.5)
+        assert (enrolment["status"], enrolment["progress_percentage"], float(enrolment["score"])) == (
+            "in_progress",
+            40,
+            61.5,
+        )
         assert db.value("select count(*) from scorm_tracking") == 1
         # The credential whose owner is gone is kept; a new one like it is refused.
         assert db.value("select count(*) from partner_credentials") == 1
