@@ -11,6 +11,9 @@ GIB = 1024 * MIB
 # A manifest of 2,000 activities with full sequencing takes about 4 MiB; more is an attack or a mistake.
 MAX_MANIFEST_BYTES = 16 * MIB
 
+# Elements of the sequencing collection that the items of one manifest may share in: 2,000 items with 100 each.
+MAX_SHARED_ELEMENTS = 200_000
+
 # Video-heavy courses reach 3 GiB; the upload is streamed to disk, so memory does not set this limit.
 MAX_UPLOAD_BYTES = 4 * GIB
 

@@ -432,3 +432,14 @@ def test_random_manifests_are_read_without_a_finding(shared):
         for line in lines:
             case = json.loads(line)
             assert read_manifest(case["manifest_xml"].encode()).findings == [], case["id"]
+
+
+def test_a_collection_that_would_multiply_without_end_is_refused():
+    rule = '<imsss:preConditionRule><imsss:ruleConditions/><imsss:ruleAction action="skip"/></imsss:preConditionRule>'
+    collection = (
+        '<imsss:sequencingCollection><imsss:sequencing ID="s"><imsss:sequencingRules>'
+        f"{rule * 1_000}</imsss:sequencingRules></imsss:sequencing></imsss:sequencingCollection>"
+    )
+    items = '<item identifierref="r"><title>t</title><imsss:sequencing IDRef="s"/></item>' * 100
+    reading = read_manifest(manifest2004(items, extra=collection).encode())
+    assert [f.code for f in reading.findings if f.severity == "error"] == ["too-large"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from courseyard.content.resources import Names, Resource, with_parameters
-from courseyard.content.sequencing_xml import read_sequencing
+from courseyard.content.sequencing_xml import SharedSequencing, read_sequencing
 from courseyard.content.xml import (
     Element,
     Notes,
@@ -42,7 +42,7 @@ class Context:
     notes: Notes
     standard: str
     resources: dict[str, Resource]
-    collection: dict[str, Element]
+    collection: SharedSequencing
     names: Names | None
     used: dict[str, None] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ def opens_something(item: Document) -> bool:
 
 
 def _organization(element: Element, context: Context) -> Document:
-    taken: set[str] = set()
+    taken = _Taken()
     organization = _item(element, context, taken, depth=0)
     for name, key in _SHARING.items():
         value = boolean(element, name, context.notes)
@@ -108,19 +108,29 @@ def _made_up(context: Context, title: str | None) -> Document | None:
     context.notes.add("no-organization", f"The resource is {best.identifier!r}.", best.element)
     item: Document = {"identifier": best.identifier, "title": title or best.identifier}
     _add_resource(item, best, None, context)
-    identifier = _unique("organization", {best.identifier})
+    identifier = "organization" if best.identifier != "organization" else "course"
     return {"identifier": identifier, "title": title or "", "children": [item]}
 
 
-def _unique(identifier: str, taken: set[str]) -> str:
-    number_, unique = 2, identifier
-    while unique in taken:
-        unique = f"{identifier}-{number_}"
-        number_ += 1
-    return unique
+class _Taken:
+    """The identifiers of one organisation. A number behind a name that is taken makes it one's own."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self._next: dict[str, int] = {}
+
+    def make(self, identifier: str) -> str:
+        """Take this identifier, or the first free one that begins with it."""
+        unique = identifier
+        while unique in self.names:
+            number_ = self._next.get(identifier, 2)
+            self._next[identifier] = number_ + 1
+            unique = f"{identifier}-{number_}"
+        self.names.add(unique)
+        return unique
 
 
-def _item(element: Element, context: Context, taken: set[str], depth: int) -> Document:
+def _item(element: Element, context: Context, taken: _Taken, depth: int) -> Document:
     notes = context.notes
     identifier = _identifier(element, taken, notes)
     item: Document = {"identifier": identifier, "title": text(child(element, "title")) or ""}
@@ -144,19 +154,18 @@ def _item(element: Element, context: Context, taken: set[str], depth: int) -> Do
     return item
 
 
-def _identifier(element: Element, taken: set[str], notes: Notes) -> str:
+def _identifier(element: Element, taken: _Taken, notes: Notes) -> str:
     stated = attribute(element, "identifier")
     if not stated:
         notes.add("no-identifier", f"It is {'an item' if local(element) == 'item' else 'the organisation'}.", element)
-    identifier = _unique(stated or f"{local(element)}-{len(taken) + 1}", taken)
+    identifier = taken.make(stated or f"{local(element)}-{len(taken.names) + 1}")
     if stated and identifier != stated:
         notes.add("duplicate-identifier", f"{stated!r} became {identifier!r}.", element)
-    taken.add(identifier)
     return identifier
 
 
 def _add_reference(
-    item: Document, element: Element, has_parts: bool, context: Context, taken: set[str]
+    item: Document, element: Element, has_parts: bool, context: Context, taken: _Taken
 ) -> Document | None:
     """Give the item what it opens; of a SCORM 1.2 item with parts that becomes a part of its own, which is returned."""
     reference = attribute(element, "identifierref")
@@ -173,8 +182,7 @@ def _add_reference(
     context.notes.add("item-with-children-and-resource", f"It is {item['identifier']!r}.", element)
     if context.standard == "2004":
         return None
-    part: Document = {"identifier": _unique(item["identifier"], taken), "title": item["title"]}
-    taken.add(part["identifier"])
+    part: Document = {"identifier": taken.make(item["identifier"]), "title": item["title"]}
     for key in _RUN_TIME:
         if key in item:
             part[key] = item.pop(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from courseyard.content.xml import (
@@ -18,6 +19,7 @@ from courseyard.content.xml import (
     objective_id,
     word,
 )
+from courseyard.limits import MAX_SHARED_ELEMENTS
 
 Document = dict[str, Any]
 
@@ -104,31 +106,50 @@ _ADL_MAPS = {
 }
 
 
-def read_collection(manifest: Element) -> dict[str, Element]:
-    """The shared ``<sequencing>`` entries by ID."""
+@dataclass(slots=True)
+class SharedSequencing:
+    """The ``<sequencing>`` entries of the collection by ID, and how many of their elements may still be copied.
+
+    Items name an entry in a few letters, so a small manifest could ask for a document without end.
+    """
+
+    entries: dict[str, Element]
+    left: int = MAX_SHARED_ELEMENTS
+
+
+def read_collection(manifest: Element) -> SharedSequencing:
+    """The shared ``<sequencing>`` entries."""
     found: dict[str, Element] = {}
     for collection in children(manifest, "sequencingCollection"):
         for entry in children(collection, "sequencing"):
             identifier = attribute(entry, "ID")
             if identifier:
                 found.setdefault(identifier, entry)
-    return found
+    return SharedSequencing(found)
 
 
-def read_sequencing(item: Element, collection: dict[str, Element], notes: Notes) -> Document | None:
+def read_sequencing(item: Element, collection: SharedSequencing, notes: Notes) -> Document | None:
     """The sequencing of an item: each element of its own, else of the collection entry that it names."""
     own = child(item, "sequencing")
     if own is None:
         return None
-    reference = attribute(own, "IDRef")
-    parts: dict[str, Element] = {}
-    if reference is not None:
-        if reference in collection:
-            parts = _parts(collection[reference])
-        else:
-            notes.add("unknown-sequencing", f"It is {reference}.", own)
-    parts |= _parts(own)
+    parts = _shared_parts(own, collection, notes) | _parts(own)
     return {key: value for key, value in _read(parts, notes).items() if value}
+
+
+def _shared_parts(own: Element, collection: SharedSequencing, notes: Notes) -> dict[str, Element]:
+    reference = attribute(own, "IDRef")
+    if reference is None:
+        return {}
+    entry = collection.entries.get(reference)
+    if entry is None:
+        notes.add("unknown-sequencing", f"It is {reference!r}.", own)
+        return {}
+    if collection.left >= 0:
+        collection.left -= sum(1 for _ in entry.iter())
+        if collection.left < 0:
+            notes.add("too-large", "Its items ask for the sequencing collection too often.", own)
+    return _parts(entry) if collection.left >= 0 else {}
 
 
 def _parts(sequencing: Element) -> dict[str, Element]:
