@@ -90,7 +90,9 @@ def database(settings: Settings) -> Iterator[str]:
         ensure_current(settings.database_url, embedded=False)
         yield settings.database_url
         return
-    embedded = EmbeddedServer(settings.data, programs=settings.postgres_bin, user=settings.postgres_user)
+    embedded = EmbeddedServer(
+        settings.data, programs=settings.postgres_bin, user=settings.postgres_user, report=typer.echo
+    )
     try:
         address = embedded.start()
         ensure_current(address, embedded=True)
