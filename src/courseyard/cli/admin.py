@@ -19,9 +19,7 @@ def register(commands: typer.Typer, compose: Compose) -> None:
     def admin(
         email: Annotated[str, typer.Argument(help="E-mail address of the administrator.")],
         name: Annotated[str | None, typer.Option(help="The administrator's name.")] = None,
-        port: Annotated[
-            int, typer.Option(help="Port in the link, where COURSEYARD_APP_URL is not set.")
-        ] = 8000,
+        port: Annotated[int, typer.Option(help="Port in the link, where COURSEYARD_APP_URL is not set.")] = 8000,
         data: DataOption = None,
     ) -> None:
         """Make somebody an administrator and print a sign-in link. Works beside a running server."""
@@ -30,9 +28,7 @@ def register(commands: typer.Typer, compose: Compose) -> None:
             typer.echo(asyncio.run(_make(compose, settings, url, port, email, name)))
 
 
-async def _make(
-    compose: Compose, settings: Settings, url: str, port: int, email: str, name: str | None
-) -> str:
+async def _make(compose: Compose, settings: Settings, url: str, port: int, email: str, name: str | None) -> str:
     origins = Origins.of(settings.app_url, settings.content_url, port)
     async with compose(settings, url, origins) as site:
         svc = site.services

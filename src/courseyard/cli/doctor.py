@@ -71,13 +71,9 @@ def _settings(settings: Settings) -> Iterator[Line]:
         if name.startswith("COURSEYARD_") and name not in {variable(f.name) for f in fields(settings)}
     )
     if unknown:
-        yield Line(
-            "problem", f"No such setting: {', '.join(unknown)}. Check the spelling in docs/settings.md."
-        )
+        yield Line("problem", f"No such setting: {', '.join(unknown)}. Check the spelling in docs/settings.md.")
     if settings.service_key is None:
-        yield Line(
-            "note", "COURSEYARD_SERVICE_KEY is not set: the REST interface is open to signed-in people only."
-        )
+        yield Line("note", "COURSEYARD_SERVICE_KEY is not set: the REST interface is open to signed-in people only.")
     elif len(settings.service_key) < MIN_SECRET_CHARS:
         yield Line(
             "problem",
@@ -94,9 +90,7 @@ def _data(settings: Settings) -> Iterator[Line]:
         with tempfile.TemporaryFile(dir=folder):
             yield Line("ok", f"Data directory: {folder} is writable")
     except OSError as error:
-        yield Line(
-            "problem", f"Data directory: {folder}: {error.strerror}. Make it writable, or name another."
-        )
+        yield Line("problem", f"Data directory: {folder}: {error.strerror}. Make it writable, or name another.")
 
 
 def _secret(settings: Settings) -> Iterator[Line]:
@@ -116,18 +110,14 @@ def _addresses(settings: Settings) -> Iterator[Line]:
             "One of the two addresses is https and the other is not; browsers will refuse to mix them.",
         )
     elif settings.app_url and not origins.app.is_secure:
-        yield Line(
-            "note", "The app's address is http: passwords cross the network in the clear unless it is local."
-        )
+        yield Line("note", "The app's address is http: passwords cross the network in the clear unless it is local.")
 
 
 def _store(settings: Settings) -> Iterator[Line]:
     if settings.package_store is None and not settings.data.exists():
         return
     asyncio.run(open_store(settings.package_store, settings.data).check())
-    yield Line(
-        "ok", f"Package store: {settings.package_store or settings.data / 'packages'} takes and gives files"
-    )
+    yield Line("ok", f"Package store: {settings.package_store or settings.data / 'packages'} takes and gives files")
 
 
 def _database(settings: Settings) -> Iterator[Line]:

@@ -20,9 +20,7 @@ from courseyard.web.context import Services
 from courseyard.web.origins import Origins
 
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
-DataOption = Annotated[
-    Path | None, typer.Option(help="Directory for packages, keys and the embedded database.")
-]
+DataOption = Annotated[Path | None, typer.Option(help="Directory for packages, keys and the embedded database.")]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on; this machine alone when absent.")]
 
 

@@ -114,9 +114,7 @@ class Accounts:
             raise LinkSpentError
         return str(row["profile_id"])
 
-    async def change_password(
-        self, caller: Caller, current: str, new: str, session: str, address: str
-    ) -> None:
+    async def change_password(self, caller: Caller, current: str, new: str, session: str, address: str) -> None:
         """Set a new password and end the person's other sessions.
 
         ``current`` is asked only where a password is set: who came in by a link sets the first one.
@@ -133,9 +131,7 @@ class Accounts:
             if not fits:
                 raise BadCredentialsError("The current password is not right.")
         await self.set_password(str(caller.profile_id), new)
-        await self._db.run(
-            "people.close_other_sessions", profile_id=caller.profile_id, token_hash=hash_token(session)
-        )
+        await self._db.run("people.close_other_sessions", profile_id=caller.profile_id, token_hash=hash_token(session))
 
     async def set_password(self, profile_id: str, password: str) -> None:
         """Set a password without asking for the old one.

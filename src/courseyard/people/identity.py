@@ -19,9 +19,7 @@ _MAX_TOKEN_CHARS = 16_384
 class Identity:
     """Answers who holds a bearer token."""
 
-    def __init__(
-        self, db: Database, service_key: str | None, own: AccessTokens, supabase: SupabaseTokens
-    ) -> None:
+    def __init__(self, db: Database, service_key: str | None, own: AccessTokens, supabase: SupabaseTokens) -> None:
         """Without a service key, nobody is the service."""
         self._db = db
         self._service_key = service_key

@@ -100,9 +100,7 @@ class SupabaseTokens:
 class SupabaseAdmin:
     """Makes users of a Supabase project through its Auth admin API."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, project_url: str | None, service_role_key: str | None
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, project_url: str | None, service_role_key: str | None) -> None:
         """Without address or key nobody can be made."""
         self._client = client
         self._url = f"{project_url.rstrip('/')}/auth/v1/admin/users" if project_url else None
@@ -132,7 +130,5 @@ class SupabaseAdmin:
                 hint="Set COURSEYARD_SUPABASE_SERVICE_ROLE_KEY to the project's service_role key.",
             )
         if not answer.is_success:
-            raise UnknownLearnerError(
-                f"Supabase refused to make a user for {email} (status {answer.status_code})."
-            )
+            raise UnknownLearnerError(f"Supabase refused to make a user for {email} (status {answer.status_code}).")
         return str(UUID(answer.json()["id"]))

@@ -127,6 +127,7 @@ function show(found) {
     frame.clear();
     delivery = null;
     showState(found.state);
+    announce(found.state === "idle" ? text.idle : "");
   }
   showContents(byId("toc"), found.toc ?? []);
   showButtons();
@@ -323,7 +324,10 @@ function listen() {
 }
 
 function listenToPage() {
-  addEventListener("online", () => journal.send());
+  addEventListener("online", () => {
+    if ([text.offline, text.stillOffline].includes(byId("alert").textContent || "")) alert("");
+    journal.send();
+  });
   addEventListener("offline", () => showUnsaved(journal));
   addEventListener("beforeunload", (event) => {
     if (journal.size && (journal.isFailing || !navigator.onLine)) event.preventDefault();
