@@ -336,7 +336,7 @@ async def test_a_blocked_window_is_offered_by_a_button(browser: Browser, site: R
     await page.goto(course_of.launch())
     button = page.get_by_role("button", name="Open the window")
     await expect(button).to_be_visible()
-    await page.evaluate("window.open = window.really")
+    await page.evaluate("void (window.open = window.really)")
     async with context.expect_page() as opened:
         await button.click()
     content = await opened.value
