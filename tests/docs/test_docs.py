@@ -38,9 +38,7 @@ def test_architecture_names_every_folder():
 
 
 def test_links_between_pages_lead_somewhere():
-    missing = []
-    for page in [ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-            if not (page.parent / target).exists():
-                missing.append(f"{page.name}: {target}")
-    assert missing == []
+    links = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    targets = [(page, target) for page in pages for target in links.findall(page.read_text("utf-8"))]
+    assert [f"{page.name}: {target}" for page, target in targets if not (page.parent / target).exists()] == []

@@ -92,9 +92,8 @@ def _tell(findings: list[dict[str, Any]], as_json: bool, *, usable: bool) -> Non
 
 def _line(finding: dict[str, Any]) -> str:
     where = ":".join(str(part) for part in (finding["file"], finding["line"]) if part)
-    return f"{_MARKS[finding['severity']]} {finding['code']}: {finding['message']}{f' ({where})' if where else ''}\n" + (
-        f"        {finding['hint']}"
-    )
+    told = f"{finding['message']} ({where})" if where else finding["message"]
+    return f"{_MARKS[finding['severity']]} {finding['code']}: {told}\n        {finding['hint']}"
 
 
 def _outline(checked: CheckedPackage) -> list[str]:
