@@ -16,9 +16,7 @@ MANIFEST12 = """<?xml version="1.0" encoding="UTF-8"?>
 </manifest>"""
 
 ITEM = '<item identifier="i" identifierref="r"><title>Part</title>{inner}</item>'
-RESOURCE = (
-    '<resource identifier="r" type="webcontent" adlcp:scormtype="sco" href="index.html"><file href="index.html"/></resource>'
-)
+RESOURCE = '<resource identifier="r" type="webcontent" adlcp:scormtype="sco" href="index.html"><file href="index.html"/></resource>'
 
 
 def manifest12(items: str = ITEM.format(inner=""), resources: str = RESOURCE) -> str:

@@ -29,14 +29,11 @@ class Settings:
     secret_key: str | None = field(
         default=None,
         metadata={
-            "doc": "Signs launch links and tokens; absent = a file in the data directory. "
-            "The same for all processes.",
+            "doc": "Signs launch links and tokens; absent = a file in the data directory. The same for all processes.",
             "secret": True,
         },
     )
-    app_url: str | None = field(
-        default=None, metadata={"doc": "Address of the app; absent = http://localhost:PORT."}
-    )
+    app_url: str | None = field(default=None, metadata={"doc": "Address of the app; absent = http://localhost:PORT."})
     content_url: str | None = field(
         default=None, metadata={"doc": "Address of player and content; absent = http://127.0.0.1:PORT."}
     )
@@ -66,9 +63,7 @@ class Settings:
     )
     trusted_proxies: str | None = field(
         default=None,
-        metadata={
-            "doc": "Addresses of proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."
-        },
+        metadata={"doc": "Addresses of proxies, separated by commas, whose X-Forwarded-For and -Proto are believed."},
     )
     log_format: str = field(default="console", metadata={"doc": "console or json."})
 

@@ -134,7 +134,9 @@ async def test_several_parts_complete_only_together(as_person, site: RunningSite
         await expect(page.locator("body[data-unsaved='0']")).to_be_attached()
         await page.locator("button[data-nav=continue]").click()
     await expect(page.locator("body[data-state=ended]")).to_be_attached()
-    assert site.sql("select progress_percentage::float, completed_at is not null from scorm_enrollments") == [(100.0, True)]
+    assert site.sql("select progress_percentage::float, completed_at is not null from scorm_enrollments") == [
+        (100.0, True)
+    ]
     await page.context.close()
 
 

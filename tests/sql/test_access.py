@@ -195,13 +195,17 @@ def test_a_learner_changes_nothing_of_this(cast: Database, statement: str) -> No
     [
         f"insert into scorm_enrollments (scorm_package_id, user_id) values ('{UNUSED}', '{LEA}')",
         f"insert into scorm_tracking (scorm_enrollment_id, element, value) values ('{LEO_SAFETY}', 'cmi.location', 'x')",
-        f"insert into scorm_tracking (scorm_enrollment_id, element) select id, 'x' from scorm_enrollments "
-        f"union all select '{LEO_SAFETY}', 'x'",
+        (
+            f"insert into scorm_tracking (scorm_enrollment_id, element) select id, 'x' from scorm_enrollments "
+            f"union all select '{LEO_SAFETY}', 'x'"
+        ),
         f"insert into scorm_tracking (scorm_enrollment_id, element) values ('{LEA_RETIRED}', 'cmi.location')",
         f"insert into partner_credentials (user_id, provider_id, credential_name) values ('{LEA}', '{PROVIDER}', 'c')",
         f"insert into profiles (id, role) values ('{LEA}', 'admin') on conflict (id) do update set role = 'admin'",
-        f"insert into scorm_enrollments (scorm_package_id, user_id) values ('{SAFETY}', '{LEA}') "
-        "on conflict (scorm_package_id, user_id) do update set score = 100",
+        (
+            f"insert into scorm_enrollments (scorm_package_id, user_id) values ('{SAFETY}', '{LEA}') "
+            "on conflict (scorm_package_id, user_id) do update set score = 100"
+        ),
         "select api_config::text from partner_lms_providers",
         "update scorm_tracking set value = 'passed'",
         "delete from scorm_tracking",
