@@ -249,3 +249,66 @@ class MigrationError(SetupError):
 
     code = "migration"
     hint = "Run 'courseyard db plan' to see what stands in the way."
+
+
+class PartnerError(CourseyardError):
+    """The partner's system did not do what it was asked."""
+
+    code = "partner"
+    status = 502
+    hint = "Look at the provider's page: 'Test connection' says what works."
+    # Whether the same request may succeed a little later.
+    retryable: ClassVar[bool] = False
+
+
+class PartnerUnreachableError(PartnerError):
+    """The partner's system cannot be reached."""
+
+    code = "partner-unreachable"
+    hint = "Check the address, and whether the partner's site is up; it is tried again by itself."
+    retryable = True
+
+
+class PartnerBusyError(PartnerError):
+    """The partner's system asks for fewer requests."""
+
+    code = "partner-busy"
+    hint = "It is tried again later by itself; a lower rate in the provider's settings avoids this."
+    retryable = True
+
+
+class PartnerRefusedError(PartnerError):
+    """The partner's system does not accept these credentials for this."""
+
+    code = "partner-refused"
+    hint = "Enter new credentials in the provider's settings, or have the partner grant what is missing."
+
+
+class PartnerAnswerError(PartnerError):
+    """The partner's system answered with something that cannot be used."""
+
+    code = "partner-answer"
+    hint = "Check that the address is that of the partner's interface, not of its web page."
+
+
+class PartnerCannotError(PartnerError):
+    """Partners of this kind cannot do this."""
+
+    code = "partner-cannot"
+    status = 409
+    hint = "See on the provider's page what this kind can do."
+
+
+class BadDeliveryError(RequestError):
+    """This delivery is not accepted."""
+
+    code = "bad-delivery"
+    status = 401
+    hint = "Sign it with the secret of this provider, with a clock that is right, and send it once."
+
+
+class CredentialsKeyError(SetupError):
+    """The credentials of this provider cannot be decrypted."""
+
+    code = "credentials-key"
+    hint = "Put the key that they were encrypted with back into COURSEYARD_CREDENTIALS_KEYS, or enter them anew."

@@ -101,3 +101,18 @@ TRACES_KEPT_PER_ATTEMPT = 20
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
+
+# One answer of a partner: a page of 1,000 records takes about 1 MiB; Moodle tells a whole catalogue at once.
+MAX_PARTNER_ANSWER_BYTES = 64 * MIB
+
+# A partner that has not begun to answer by then is down; the request is made again.
+PARTNER_TIMEOUT_SECONDS = 30.0
+
+# Tries of one call to a partner within a run; after that the run ends and is resumed by the schedule.
+PARTNER_TRIES = 5
+
+# Longer waits than this (Retry-After) are left to the schedule: a worker does not sit through them.
+MAX_PARTNER_WAIT_SECONDS = 120.0
+
+# Gentle enough for every partner's documented limit; a provider's settings may say otherwise.
+DEFAULT_PARTNER_REQUESTS_PER_MINUTE = 120

@@ -1,0 +1,95 @@
+"""Reading values out of a partner's JSON, which may hold anything: each function gives a value of one type or None."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+_MAX_TEXT = 10_000
+
+
+def text(value: Any) -> str | None:
+    """A text without the spaces around it, at most 10,000 characters; numbers as they print; None for nothing."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return str(value)
+    if not isinstance(value, str):
+        return None
+    return value.replace("\0", "").strip()[:_MAX_TEXT] or None
+
+
+def key(value: Any) -> str:
+    """An identifier.
+
+    Raises:
+        ValueError: there is none; a record without one cannot be kept apart from others.
+    """
+    found = text(value)
+    if found is None:
+        raise ValueError("it has no identifier")
+    return found
+
+
+def number(value: Any) -> float | None:
+    """A finite number; texts that are one count."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found == found and abs(found) != float("inf") else None
+
+
+def percent(value: Any) -> float | None:
+    """A number from 0 to 100; what lies outside is brought to the nearest end."""
+    found = number(value)
+    return None if found is None else min(max(found, 0.0), 100.0)
+
+
+def share(part: Any, lowest: Any, highest: Any) -> float | None:
+    """Where a number lies between two others, in percent; None where they do not say."""
+    value, low, high = number(part), number(lowest) or 0.0, number(highest)
+    if value is None or high is None or high <= low:
+        return None
+    return percent((value - low) / (high - low) * 100)
+
+
+def moment(value: Any) -> datetime | None:
+    """A moment, from ISO 8601 text (UTC where no zone is told) or seconds since 1970; 0 is none."""
+    if isinstance(value, str) and value.strip():
+        return _iso(value.strip())
+    found = number(value)
+    if not found or found <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(found, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def day(value: Any) -> date | None:
+    """A day, from ISO 8601 text or a moment (UTC)."""
+    found = moment(value)
+    return found.date() if found else None
+
+
+def flag(value: Any) -> bool | None:
+    """True or false, also as 1, 0, "true", "false"; None for anything else."""
+    if isinstance(value, bool):
+        return value
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(
+        str(value).strip().lower()
+    )
+
+
+def _iso(value: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
