@@ -17,6 +17,7 @@ from courseyard.errors import NotFoundError
 WEB = Path(__file__).parent
 PLAYER = WEB / "player"
 _SERVED = {".js", ".css", ".svg"}
+_SHARED = ("design.css", "icon.svg")
 _TABLES = {"tables/scorm12.json": "1.2", "tables/scorm2004.json": "2004"}
 
 
@@ -37,7 +38,7 @@ class PlayerAssets:
         """Read them once."""
         files = {p.name: p.read_bytes() for p in sorted(PLAYER.iterdir()) if p.suffix in _SERVED}
         files |= {name: lean(content.decode()).encode() for name, content in files.items() if name.endswith(".js")}
-        files["icon.svg"] = (WEB / "static" / "icon.svg").read_bytes()
+        files |= {name: (WEB / "static" / name).read_bytes() for name in _SHARED}
         files |= {name: table_json(standard).encode() for name, standard in _TABLES.items()}
         digest = sha256()
         for name in sorted(files):

@@ -19,7 +19,7 @@ function entryOf({ item, title, enabled, current, ...entry }) {
   const mark = make("span", { className: "mark", ariaHidden: "true", textContent: MARKS[status] || "" });
   mark.dataset.status = status;
   const button = make("button", { type: "button" }, mark, make("span", { textContent: title }));
-  if (status) button.append(make("span", { className: "hidden", textContent: ` (${text.states[status]})` }));
+  if (status) button.append(make("span", { className: "visually-hidden", textContent: ` (${text.states[status]})` }));
   button.dataset.item = item;
   if (!enabled) button.ariaDisabled = "true";
   if (current) button.ariaCurrent = "true";

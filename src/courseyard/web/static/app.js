@@ -11,11 +11,36 @@ function showTimes(root) {
   }
 }
 
-// A button that loses something asks first.
-document.addEventListener("submit", (event) => {
-  const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
-  if (question && !window.confirm(question)) event.preventDefault();
+// What loses something asks first; the button that was pressed stays the one that sends.
+document.addEventListener("submit", async (event) => {
+  const { target: form, submitter } = event;
+  const { confirm: question, yes = "Yes" } = { ...form.dataset, ...submitter?.dataset };
+  if (!question) return;
+  event.preventDefault();
+  if (await asked(question, yes)) {
+    for (const element of [form, submitter]) delete element?.dataset.confirm;
+    form.requestSubmit(submitter);
+  }
 });
+
+function asked(question, yes) {
+  const dialog = document.createElement("dialog");
+  const text = Object.assign(document.createElement("p"), { id: "question", textContent: question });
+  const form = Object.assign(document.createElement("form"), { method: "dialog", className: "actions" });
+  for (const [value, words, kind] of [["", "Cancel", ""], ["yes", yes, "primary"]]) {
+    form.append(Object.assign(document.createElement("button"), { value, textContent: words, className: kind }));
+  }
+  dialog.setAttribute("aria-labelledby", "question");
+  dialog.append(text, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+  });
+}
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");

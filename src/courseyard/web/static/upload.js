@@ -5,11 +5,24 @@ export function enhance(form) {
   const say = form.querySelector("[role=status]");
   const wrong = form.querySelector("[role=alert]");
   const button = form.querySelector("button");
+  const input = form.querySelector("input[type=file]");
+  const drop = form.querySelector(".drop");
+  let sending = false;
+
+  // A file dropped beside the area would replace the page and with it what is under way.
+  for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
+  for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, () => drop.toggleAttribute("data-over", true));
+  for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.removeAttribute("data-over"));
+  drop.addEventListener("drop", (event) => {
+    if (event.dataTransfer.files.length === 1) input.files = event.dataTransfer.files;
+  });
+  window.addEventListener("beforeunload", (event) => sending && event.preventDefault());
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const file = form.querySelector("input[type=file]").files[0];
-    if (!file) return;
+    const file = input.files[0];
+    if (!file || sending) return;
+    sending = true;
     wrong.hidden = true;
     bar.hidden = false;
     button.disabled = true;
@@ -25,7 +38,7 @@ export function enhance(form) {
       say.textContent = "Sent. Reading the package …";
     });
     request.addEventListener("load", () => finish(request));
-    request.addEventListener("error", () => refuse({ detail: "The connection broke off.", hint: "Try again." }));
+    request.addEventListener("error", () => refuse({ detail: "The connection broke off.", hint: "Check the network and try again." }));
     request.open("POST", form.dataset.upload);
     request.setRequestHeader("Accept", "application/json");
     const body = new FormData();
@@ -34,6 +47,7 @@ export function enhance(form) {
   });
 
   function finish(request) {
+    sending = false;
     let answer = {};
     try {
       answer = JSON.parse(request.responseText);
@@ -49,6 +63,7 @@ export function enhance(form) {
   }
 
   function refuse(problem) {
+    sending = false;
     bar.hidden = true;
     button.disabled = false;
     say.textContent = "";
