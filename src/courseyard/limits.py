@@ -116,3 +116,12 @@ MAX_PARTNER_WAIT_SECONDS = 120.0
 
 # Gentle enough for every partner's documented limit; a provider's settings may say otherwise.
 DEFAULT_PARTNER_REQUESTS_PER_MINUTE = 120
+
+# One file of a partner, held in memory while it is read: a million rows of 200 bytes.
+MAX_PARTNER_FILE_BYTES = 256 * MIB
+
+# Files of one provider's place; a folder with hourly files fills this in a year.
+MAX_PARTNER_FILES = 10_000
+
+# A file in a folder that changed this recently may still be being written by somebody else.
+PARTNER_FILE_SETTLE_SECONDS = 30

@@ -50,6 +50,9 @@ class Settings:
     package_store: str | None = field(
         default=None, metadata={"doc": "Where package files lie; absent = DATA/packages."}
     )
+    partner_folder: Path | None = field(
+        default=None, metadata={"doc": "Folder below which providers may read files; absent = they read none."}
+    )
     postgres_bin: Path | None = field(
         default=None, metadata={"doc": "Folder with PostgreSQL's programs for the embedded server."}
     )
