@@ -12,11 +12,15 @@ def plain(name: str) -> tuple[Condition, ...]:
 
 
 def combined(values: list[bool | None], *, every: bool) -> bool | None:
-    """All or any of values that may be unknown (None); nothing to combine is unknown."""
+    """All or any of values that may be unknown (None); nothing to combine is unknown.
+
+    ``every`` looks at them in order and stops at the first that is not true: an unknown one before a false one leaves
+    the whole unknown, which the child activity set "none" does not count.
+    """
     if not values:
         return None
     if every:
-        return False if False in values else None if None in values else True
+        return next((value for value in values if value is not True), True)
     return True if True in values else None if None in values else False
 
 

@@ -15,16 +15,34 @@ _DEFAULT_RULES: dict[str, RollupRule] = {
 
 
 def overall_rollup_rb_1_5(work: Work, index: int) -> None:
-    """RB.1.5: from an activity up to the root, let each cluster follow its children."""
-    at = index
-    while at >= 0:
+    """RB.1.5: from an activity up to the root, let each cluster follow its children, the deepest first.
+
+    What the activities on the way write to global objectives may be read by others: the clusters those are in, and all
+    above, follow too.
+    """
+    for at in _rollup_set(work, index):
         activity = work.definition(at)
         if activity.children and activity.tracked:
             measure_rollup_rb_1_1_a(work, at)
             completion_measure_rollup_rb_1_1_b(work, at)
             objective_rollup_rb_1_2(work, at)
             activity_progress_rollup_rb_1_3(work, at)
-        at = activity.parent
+
+
+def _rollup_set(work: Work, index: int) -> list[int]:
+    path = work.tree.path(index)
+    readers = work.tree.readers
+    if not readers:
+        return path[::-1]
+    found = set(path)
+    for objective in (o for at in path for o in work.activities[at].objectives if o.writes):
+        for target in {t for targets in objective.writes.values() for t in targets}:
+            for cluster in readers.get(target, ()):
+                at = cluster
+                while at not in found:
+                    found.add(at)
+                    at = work.activities[at].parent
+    return sorted(found, key=lambda at: (-work.activities[at].depth, at))
 
 
 def measure_rollup_rb_1_1_a(work: Work, index: int) -> None:

@@ -124,13 +124,18 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A course as activities in preorder. ``targets``: every global objective that one of them maps to."""
+    """A course as activities in preorder. ``targets``: every global objective that one of them maps to.
+
+    ``readers``: per global objective the clusters that have a child whose primary objective reads it, so that their
+    rollup depends on it.
+    """
 
     activities: tuple[Activity, ...]
     by_id: Mapping[str, int]
     edition: str
     objectives_global_to_system: bool
     targets: tuple[str, ...]
+    readers: Mapping[str, tuple[int, ...]]
 
     def path(self, index: int) -> list[int]:
         """From the root to an activity, both included."""
@@ -192,7 +197,17 @@ def build_tree(document: Document, organization: str | None = None) -> Tree:
     for activity in activities:
         by_id.setdefault(activity.id, activity.index)
     targets = {t for a in activities for o in a.objectives for t in (*o.reads.values(), *o.targets)}
-    return Tree(activities, by_id, edition, bool(root.get("objectives_global_to_system", True)), tuple(sorted(targets)))
+    own_globals = not root.get("objectives_global_to_system", True)
+    return Tree(activities, by_id, edition, not own_globals, tuple(sorted(targets)), _readers(activities))
+
+
+def _readers(activities: tuple[Activity, ...]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, dict[int, None]] = {}
+    for activity in activities:
+        if activity.parent >= 0:
+            for target in activity.objectives[0].reads.values():
+                found.setdefault(target, {})[activity.parent] = None
+    return {target: tuple(clusters) for target, clusters in found.items()}
 
 
 def _is_single(root: Document) -> bool:
