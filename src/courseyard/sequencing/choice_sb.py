@@ -91,7 +91,8 @@ def _across(work: Work, current: int, target: int, common: int) -> None:
     for index in _up(work, current, common):
         if _keeps(work, index):
             raise SequencingError("SB.2.9-7")
-        if constrained is None and work.activities[index].constrain_choice:
+        # What is over constrains nothing, as it keeps nobody.
+        if constrained is None and work.tracks[index].active and work.activities[index].constrain_choice:
             constrained = index
     if constrained is not None:
         considered = choice_flow_sb_2_9_1(work, constrained, work.is_before(constrained, target))

@@ -58,7 +58,10 @@ def measure_rollup_rb_1_1_a(work: Work, index: int) -> None:
         if measure is not None and definition.measure_weight > 0:
             known = True
             total += measure * definition.measure_weight
-    work.set_value(index, 0, "measure", total / counted if known and counted > 0 else None)
+    if known and counted > 0:
+        work.set_value(index, 0, "measure", total / counted)
+    else:
+        work.forget_value(index, 0, "measure")
 
 
 def completion_measure_rollup_rb_1_1_b(work: Work, index: int) -> None:
@@ -76,7 +79,10 @@ def completion_measure_rollup_rb_1_1_b(work: Work, index: int) -> None:
         if progress is not None and definition.progress_weight > 0:
             known = True
             total += progress * definition.progress_weight
-    work.set_value(index, 0, "progress", total / counted if known and counted > 0 else None)
+    if known and counted > 0:
+        work.set_value(index, 0, "progress", total / counted)
+    else:
+        work.forget_value(index, 0, "progress")
 
 
 def objective_rollup_rb_1_2(work: Work, index: int) -> None:

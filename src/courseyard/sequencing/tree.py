@@ -15,6 +15,8 @@ Document = Mapping[str, Any]
 # The fields of a shared global objective, and of a local one.
 FIELDS = ("satisfied", "measure", "completion", "progress", "raw", "min", "max")
 _IMS_FIELDS = ("satisfied", "measure")
+# What rollup looks at in a child.
+_ROLLED_UP = ("satisfied", "measure", "completion", "progress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +207,9 @@ def _readers(activities: tuple[Activity, ...]) -> dict[str, tuple[int, ...]]:
     found: dict[str, dict[int, None]] = {}
     for activity in activities:
         if activity.parent >= 0:
-            for target in activity.objectives[0].reads.values():
-                found.setdefault(target, {})[activity.parent] = None
+            for field, target in activity.objectives[0].reads.items():
+                if field in _ROLLED_UP:
+                    found.setdefault(target, {})[activity.parent] = None
     return {target: tuple(clusters) for target, clusters in found.items()}
 
 

@@ -161,6 +161,12 @@ class Work:
         if definition.writes:
             self._write(index, objective, field, value)
 
+    def forget_value(self, index: int, objective: int, field: str) -> None:
+        """Make a field of an objective unknown. Global objectives keep what was written: unknown is no value."""
+        own = self.tracks[index].objectives.get(objective)
+        if own is not None and getattr(own, field) is not None:
+            setattr(self.writable(index).objectives[objective], field, None)
+
     def _write(self, index: int, objective: int, field: str, value: Any) -> None:
         activity = self.activities[index]
         definition = activity.objectives[objective]
