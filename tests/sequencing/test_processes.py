@@ -239,6 +239,41 @@ def test_rb_1_2_and_1_3_by_default_rules():
     assert status(learner)["root"]["satisfied"] is False
 
 
+def test_rb_1_5_reaches_the_clusters_that_read_what_was_written():
+    write = {"primary": {"id": "p", "maps": [{"target": "g", "write_satisfied": True, "write_measure": True}]}}
+    read = {"primary": {"id": "q", "maps": [{"target": "g"}]}}
+    document = course(leaf("a", objectives=write), leaf("c"), cluster("m", cluster("n", leaf("b", objectives=read))))
+    learner = Learner(document)
+    learner("start")
+    learner("continue", success="passed", scaled=0.5)
+    assert (status(learner)["n"]["satisfied"], status(learner)["m"]["satisfied"]) == (True, True)
+    assert status(learner)["m"]["measure"] == pytest.approx(0.5)
+
+
+def test_rb_1_1_a_cluster_without_a_measure_takes_none_away():
+    maps = [{"target": "g", "read_satisfied": False, "read_measure": False, "write_measure": True}]
+    learner = Learner(course(cluster("m", leaf("a"), objectives={"primary": {"id": "p", "maps": maps}}), leaf("c")))
+    learner("start")
+    learner("continue", scaled=0.5)
+    learner("choice", "a")
+    learner("continue", completion="completed")
+    assert status(learner)["m"]["measure"] is None
+    assert learner.globals == {"g": {"measure": 0.5}}
+
+
+def test_rb_1_4_1_conditions_stop_at_the_first_that_is_not_true():
+    def satisfied_after(*conditions):
+        made = {"action": "satisfied", "child_activity_set": "none", "combination": "all"}
+        made["conditions"] = [{"condition": c} for c in conditions]
+        learner = Learner(course(leaf("a"), rollup={"rules": [made]}, control_mode={"flow": True}))
+        learner("start")
+        learner("exitAll", completion="unknown", success="unknown")
+        return status(learner)["root"]["satisfied"]
+
+    assert satisfied_after("objectiveMeasureKnown", "satisfied") is True
+    assert satisfied_after("satisfied", "objectiveMeasureKnown") is None
+
+
 @pytest.mark.parametrize(
     ("children", "extra", "fires"),
     [
