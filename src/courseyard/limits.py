@@ -44,6 +44,9 @@ MAX_JSON_BYTES = 1 * MIB
 # How long a launch link may lie unopened; opening it gives the page a session of its own.
 LAUNCH_LINK_LIFETIME = timedelta(minutes=15)
 
+# An import or upload that was killed is cleaned up when nothing was added to it for this long: no file takes so long.
+ABANDONED_AFTER = timedelta(hours=6)
+
 # A session token is renewed while the learner works; this is how long a laptop may sleep in between.
 PLAYER_TOKEN_LIFETIME = timedelta(hours=12)
 PLAYER_TOKEN_RENEW_AFTER = timedelta(minutes=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,16 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import structlog
 import typer
 from starlette.types import ASGIApp
 
 from courseyard import __version__
 from courseyard.cli import admin, db, demo, doctor, package, serve
 from courseyard.content import importer
+from courseyard.content.leftovers import remove_abandoned
 from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
 from courseyard.errors import CourseyardError
 from courseyard.keys import derive_key, read_secret
+from courseyard.limits import ABANDONED_AFTER
 from courseyard.logs import configure_logs
 from courseyard.people import (
     AccessTokens,
@@ -37,6 +41,9 @@ from courseyard.web.content_files import ContentFiles
 from courseyard.web.context import Services
 from courseyard.web.origins import OriginRouter, Origins
 from courseyard.web.play import create_play_app
+from courseyard.web.uploads import remove_abandoned_uploads
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,11 @@ async def compose(settings: Settings, database_url: str, origins: Origins) -> As
         async with httpx.AsyncClient() as client:
             services = _services(settings, origins, db, store, client, secret)
             content = _content_origin(origins, db, store, secret)
-            yield Site(_application(services, content), services)
+            cleaning = asyncio.create_task(_clean_up(db, store, services.upload_folder))
+            try:
+                yield Site(_application(services, content), services)
+            finally:
+                cleaning.cancel()
     finally:
         await db.close()
 
@@ -118,6 +129,18 @@ def _application(services: Services, content: ASGIApp) -> ASGIApp:
         await services.db.one("web.ready")
 
     return OriginRouter(services.origins, create_app(services), content, ready)
+
+
+async def _clean_up(db: Database, store: PackageFiles, uploads: Path) -> None:
+    """Clear away what killed uploads and imports left: now, and again as more of it grows old enough."""
+    while True:
+        try:
+            await asyncio.to_thread(remove_abandoned_uploads, uploads, _now())
+            if removed := await remove_abandoned(db, store, _now()):
+                log.info("removed the files of broken-off imports", imports=removed)
+        except (CourseyardError, OSError) as error:
+            log.warning("could not clean up after broken-off imports", reason=str(error))
+        await asyncio.sleep(ABANDONED_AFTER.total_seconds())
 
 
 def _now() -> datetime:

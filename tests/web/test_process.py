@@ -1,67 +1,14 @@
 """The real commands: start, sign in, stop, start again, and the ways in which a start can go wrong."""
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
 pytestmark = pytest.mark.slow
-
-COURSEYARD = str(Path(sys.executable).with_name("courseyard"))
-START_SECONDS = 90
-
-
-class Process:
-    """A command that runs until it is told to stop."""
-
-    def __init__(self, *arguments, data, **environ):
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("COURSEYARD_")}
-        self.process = subprocess.Popen(
-            [COURSEYARD, *arguments, "--data", str(data)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=clean | environ,
-            start_new_session=True,
-        )
-        self.text = ""
-
-    def wait_ready(self):
-        until = time.monotonic() + START_SECONDS
-        while "Ctrl-C" not in self.text:
-            line = self.process.stdout.readline()
-            assert line, f"ended early: {self.text}"
-            assert time.monotonic() < until
-            self.text += line
-        return re.search(r"http://localhost:\d+", self.text)[0]
-
-    def stop(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=60)
-        self.text += rest
-        return self.process.returncode
-
-
-@pytest.fixture
-def started():
-    running = []
-
-    def start(*arguments, **options):
-        running.append(Process(*arguments, **options))
-        return running[-1]
-
-    yield start
-    for command in running:
-        if command.process.poll() is None:
-            command.stop(signal.SIGTERM)
-        command.process.stdout.close()
 
 
 def links(text):

@@ -1,6 +1,8 @@
 """Multipart uploads come to disk as they were sent, whatever the chunks."""
 
 import asyncio
+import os
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,9 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from courseyard.errors import InvalidInputError, MalformedBodyError, TooLargeError
+from courseyard.limits import ABANDONED_AFTER
 from courseyard.web import uploads
-from courseyard.web.uploads import receive_file
+from courseyard.web.uploads import receive_file, remove_abandoned_uploads
 
 BOUNDARY = "xYzZY"
 
@@ -110,3 +113,14 @@ def test_too_much_is_refused_by_announcement_and_by_count(tmp_path, monkeypatch)
     with pytest.raises(TooLargeError):
         take(request_of([body_of(b"x" * 1001)]), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_server_left_of_an_upload_goes(tmp_path):
+    kept, old = tmp_path / "upload-new.zip", tmp_path / "upload-old.zip"
+    for path in (kept, old):
+        path.write_bytes(b"half")
+    now = datetime.now(UTC)
+    long_ago = (now - ABANDONED_AFTER).timestamp() - 60
+    os.utime(old, (long_ago, long_ago))
+    remove_abandoned_uploads(tmp_path, now)
+    assert [path.name for path in tmp_path.iterdir()] == ["upload-new.zip"]

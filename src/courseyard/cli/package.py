@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import typer
 
@@ -14,8 +16,7 @@ from courseyard.cli.serve import DataOption, settings_with
 from courseyard.cli.simulate import simulate
 from courseyard.content.archive import BadPackageError
 from courseyard.content.importer import (
-    CheckedPackage,
-    ImportedPackage,
+    Document,
     activities,
     check_package,
     edition_name,
@@ -24,6 +25,9 @@ from courseyard.content.importer import (
 from courseyard.content.store import open_store
 from courseyard.db import Database
 from courseyard.db.migrate import ensure_current
+from courseyard.errors import NotFoundError
+
+_T = TypeVar("_T")
 
 commands = typer.Typer(help="Check, show, import or simulate packages.", no_args_is_help=True)
 
@@ -46,13 +50,42 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
 
 
 @commands.command()
-def info(file: FileArgument, as_json: JsonOption = False) -> None:
-    """Show what a package contains: standard, parts, where each begins."""
-    checked = check_package(file)
+def info(
+    package: Annotated[str, typer.Argument(metavar="FILE|ID", help="A package (.zip), or the identifier of one.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Show what a package contains: standard, parts, where each begins. An imported one is named by its identifier."""
+    path = Path(package)
+    if path.exists():
+        checked = check_package(path)
+        document, findings = checked.document, len(checked.findings)
+    else:
+        document, findings = _imported(package, data)
     if as_json:
-        typer.echo(json.dumps(checked.document, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    typer.echo("\n".join(_outline(checked)))
+    typer.echo("\n".join(_outline(document, findings)))
+
+
+def _imported(name: str, data: Path | None) -> tuple[Document, int]:
+    try:
+        package_id = UUID(name)
+    except ValueError as error:
+        raise NotFoundError(
+            f"There is no file '{name}', and it is no identifier of a package.",
+            hint="Name a zip file, or the identifier that 'courseyard package import' printed.",
+        ) from error
+    settings = settings_with(data)
+    with database(data) as url:
+        ensure_current(url, embedded=settings.database_url is None)
+        version = asyncio.run(_with_database(url, lambda db: db.one("packages.current", package_id=package_id)))
+    if version is None:
+        raise NotFoundError(
+            f"There is no package {package_id} with files in this database.",
+            hint="It may have been deleted, or COURSEYARD_DATABASE_URL or --data name another database.",
+        )
+    return version["document"], version["findings"]
 
 
 @commands.command("import")
@@ -65,17 +98,20 @@ def import_(
     settings = settings_with(data)
     with database(data) as url:
         ensure_current(url, embedded=settings.database_url is None)
-        imported = asyncio.run(_import(url, settings.package_store, settings.data, file, title))
-    typer.echo(f"{imported.id}  {imported.title} (SCORM {imported.edition}, {imported.activities} parts)")
+        store = open_store(settings.package_store, settings.data)
+        imported = asyncio.run(
+            _with_database(url, lambda db: import_package(db, store, file, file_name=file.name, title=title))
+        )
+    typer.echo(f"{imported.id}  {imported.title} (SCORM {imported.edition}, {_counted(imported.activities, 'part')})")
     for finding in imported.findings:
         typer.echo(_line(finding.as_json()))
 
 
-async def _import(url: str, address: str | None, data: Path, file: Path, title: str | None) -> ImportedPackage:
+async def _with_database(url: str, work: Callable[[Database], Awaitable[_T]]) -> _T:
     db = Database(url)
     await db.open()
     try:
-        return await import_package(db, open_store(address, data), file, file_name=file.name, title=title)
+        return await work(db)
     finally:
         await db.close()
 
@@ -86,8 +122,12 @@ def _tell(findings: list[dict[str, Any]], as_json: bool, *, usable: bool) -> Non
         return
     for finding in findings:
         typer.echo(_line(finding))
-    counted = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}" if findings else "No findings"
+    counted = _counted(len(findings), "finding") if findings else "No findings"
     typer.echo(f"{counted}. The package can {'' if usable else 'not '}be used.")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _line(finding: dict[str, Any]) -> str:
@@ -96,11 +136,11 @@ def _line(finding: dict[str, Any]) -> str:
     return f"{_MARKS[finding['severity']]} {finding['code']}: {told}\n        {finding['hint']}"
 
 
-def _outline(checked: CheckedPackage) -> list[str]:
-    document = checked.document
+def _outline(document: Document, findings: int) -> list[str]:
+    parts = len(list(activities(document)))
     lines = [
         document["title"],
-        f"SCORM {edition_name(document)}, {len(list(activities(document)))} parts, {len(checked.findings)} findings",
+        f"SCORM {edition_name(document)}, {_counted(parts, 'part')}, {_counted(findings, 'finding')}",
         "",
     ]
     for organization in document["organizations"]:

@@ -16,7 +16,7 @@ from courseyard.content.findings import Finding, finding, has_errors
 from courseyard.content.manifest import read_manifest
 from courseyard.content.media import media_type
 from courseyard.content.metadata import read_metadata_file
-from courseyard.content.store import PackageFiles
+from courseyard.content.store import PackageFiles, store_prefix
 from courseyard.db import Database, Queries
 from courseyard.errors import NotFoundError
 from courseyard.limits import MAX_MANIFEST_BYTES
@@ -88,12 +88,13 @@ async def import_package(
         digest = await asyncio.to_thread(_digest, path)
         version_id = str(uuid.uuid4())
         prefix = store_prefix(version_id)
+        await db.run("packages.note_files", version_id=version_id)
         try:
             files = await _store_files(store, archive, prefix, progress)
             async with db.transaction() as tx:
                 return await _keep(tx, checked, files, version_id, file_name, digest, package_id, title, created_by)
         except BaseException:
-            await asyncio.shield(store.delete_prefix(prefix))
+            await asyncio.shield(_remove_files(db, store, version_id))
             raise
 
 
@@ -107,12 +108,12 @@ async def delete_package(db: Database, store: PackageFiles, package_id: str) -> 
     if not await db.run("packages.delete", package_id=package_id):
         raise NotFoundError("There is no such package.")
     for version in versions:
-        await store.delete_prefix(store_prefix(version["id"]))
+        await _remove_files(db, store, version["id"])
 
 
-def store_prefix(version_id: str) -> str:
-    """Where the files of a version lie in the store."""
-    return f"packages/{version_id}"
+async def _remove_files(db: Database, store: PackageFiles, version_id: str) -> None:
+    await store.delete_prefix(store_prefix(version_id))
+    await db.run("packages.settle_files", version_id=version_id)
 
 
 def activities(document: Document) -> Iterator[Document]:
@@ -228,6 +229,7 @@ async def _keep(
         total_bytes=sum(size for _, size in files),
         activity_count=len(parts),
     )
+    await tx.run("packages.settle_files", version_id=version_id)
     for start in range(0, len(files), _ROWS_AT_ONCE):
         batch = files[start : start + _ROWS_AT_ONCE]
         await tx.run(

@@ -6,8 +6,11 @@ obstore serves all three with one API; it refuses to overwrite when asked to cre
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +46,9 @@ class PackageFiles(Protocol):
     async def delete_prefix(self, prefix: str) -> None:
         """Remove all files under a prefix; none is no error."""
 
+    async def written_at(self, prefix: str) -> datetime | None:
+        """When the newest file under a prefix was written; None where there is none."""
+
     async def check(self) -> None:
         """Write, read and remove a small file."""
 
@@ -50,9 +56,10 @@ class PackageFiles(Protocol):
 class ObjectStore:
     """The one adapter, over obstore."""
 
-    def __init__(self, store: Any) -> None:
-        """Wrap a store of obstore."""
+    def __init__(self, store: Any, folder: Path | None = None) -> None:
+        """Wrap a store of obstore; ``folder`` is where a local one lies."""
         self._store = store
+        self._folder = folder
 
     async def put(self, key: str, blocks: Iterable[bytes]) -> int:
         """Write a new file in parts.
@@ -112,8 +119,28 @@ class ObjectStore:
         try:
             async for batch in obstore.list(self._store, prefix=prefix):
                 await obstore.delete_async(self._store, [entry["path"] for entry in batch])
+            if self._folder is not None:
+                # A killed write leaves a part that the local store itself does not list.
+                await asyncio.to_thread(shutil.rmtree, self._folder / prefix, ignore_errors=True)
         except (obstore.exceptions.BaseError, OSError) as error:
             raise SetupError(f"The package store does not delete: {_short(error)}", hint=_STORE_HINT) from error
+
+    async def written_at(self, prefix: str) -> datetime | None:
+        """When the newest file under a prefix was written.
+
+        Raises:
+            SetupError: the store does not answer.
+        """
+        if self._folder is not None:
+            return await asyncio.to_thread(_changed_at, self._folder / prefix)
+        newest = None
+        try:
+            async for batch in obstore.list(self._store, prefix=prefix):
+                times = [entry["last_modified"] for entry in batch]
+                newest = max([*times, newest] if newest else times, default=None)
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise SetupError(f"The package store does not answer: {_short(error)}", hint=_STORE_HINT) from error
+        return newest
 
     async def check(self) -> None:
         """Write, read and remove a small file.
@@ -127,6 +154,11 @@ class ObjectStore:
         await self.delete_prefix("check")
 
 
+def store_prefix(version_id: str) -> str:
+    """Where the files of a version lie in the store."""
+    return f"packages/{version_id}"
+
+
 def open_store(address: str | None, data: Path) -> ObjectStore:
     """The store of an installation: an address like ``s3://bucket/prefix``, else the folder ``DATA/packages``.
 
@@ -137,7 +169,7 @@ def open_store(address: str | None, data: Path) -> ObjectStore:
         if address is None:
             folder = data.absolute() / "packages"
             folder.mkdir(parents=True, exist_ok=True)
-            return ObjectStore(LocalStore(prefix=folder, automatic_cleanup=True))
+            return ObjectStore(LocalStore(prefix=folder, automatic_cleanup=True), folder)
         if address == "memory:///":
             return ObjectStore(MemoryStore())
         return ObjectStore(from_url(address))
@@ -146,6 +178,15 @@ def open_store(address: str | None, data: Path) -> ObjectStore:
             f"The package store cannot be opened: {_short(error)}",
             hint="Check COURSEYARD_PACKAGE_STORE (for example s3://bucket/prefix) or the data directory's rights.",
         ) from error
+
+
+def _changed_at(folder: Path) -> datetime | None:
+    """When something in a folder last changed; parts of files that the store does not list count too."""
+    times = []
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+    return datetime.fromtimestamp(max(times), UTC) if times else None
 
 
 def _first_part(blocks: Iterator[bytes]) -> list[bytes]:

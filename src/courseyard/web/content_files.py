@@ -10,9 +10,8 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from courseyard.content.importer import store_prefix
 from courseyard.content.media import media_type
-from courseyard.content.store import PackageFiles, Stored
+from courseyard.content.store import PackageFiles, Stored, store_prefix
 from courseyard.db import Database
 from courseyard.errors import NotFoundError
 from courseyard.limits import CONTENT_PREFIX_BUCKET

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -15,10 +16,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from courseyard.errors import InvalidInputError, MalformedBodyError, TooLargeError
-from courseyard.limits import GIB, MAX_UPLOAD_BYTES
+from courseyard.limits import ABANDONED_AFTER, GIB, MAX_UPLOAD_BYTES
 
 # What multipart adds around the file: part headers and a few small form fields.
 _ENVELOPE_BYTES = 64 * 1024
+_PREFIX = "upload-"
 _MAX_HEADER_BYTES = 8 * 1024
 
 
@@ -44,13 +46,21 @@ async def receive_file(request: Request, folder: Path, field: str = "file") -> A
     if announced.isdecimal() and int(announced) > MAX_UPLOAD_BYTES + _ENVELOPE_BYTES:
         raise _too_large()
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-", suffix=".zip") as target:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, suffix=".zip") as target:
         await _stream(request, parts, target)
         await asyncio.to_thread(target.flush)
         if parts.file_name is None or not parts.complete:
             errors = [{"field": field, "message": "A file is required."}]
             raise InvalidInputError(f"There is no file called '{field}' in the request.", errors=errors)
         yield Upload(Path(target.name), parts.file_name)
+
+
+def remove_abandoned_uploads(folder: Path, now: datetime) -> None:
+    """Remove what uploads left that ended with the server's own death."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(FileNotFoundError):
+            if now.timestamp() - path.stat().st_mtime > ABANDONED_AFTER.total_seconds():
+                path.unlink()
 
 
 async def _stream(request: Request, parts: _Parts, target: IO[bytes]) -> None:

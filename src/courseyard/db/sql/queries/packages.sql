@@ -45,8 +45,30 @@ from unnest(%(paths)s::text[], %(sizes)s::bigint[], %(types)s::text[]) as f (pat
 select id::text, number, edition, file_name, file_count, total_bytes, activity_count, created_at
 from courseyard.package_versions where package_id = %(package_id)s order by number desc;
 
+-- name: current
+-- What the version holds that new attempts start on.
+select v.document, jsonb_array_length(v.findings) as findings
+from courseyard.package_settings s
+join courseyard.package_versions v on v.id = s.current_version_id
+where s.package_id = %(package_id)s;
+
 -- name: delete
+-- The versions go with their package; their files are noted until they are gone from the store.
+with loose as (
+  insert into courseyard.loose_files (version_id)
+  select id from courseyard.package_versions where package_id = %(package_id)s
+  on conflict do nothing
+)
 delete from public.scorm_packages where id = %(package_id)s;
+
+-- name: note_files
+insert into courseyard.loose_files (version_id) values (%(version_id)s);
+
+-- name: settle_files
+delete from courseyard.loose_files where version_id = %(version_id)s;
+
+-- name: loose_files
+select version_id::text from courseyard.loose_files where since < %(before)s order by since;
 
 -- name: by_digest
 -- Whether a package of these bytes stands already: the demo loads its courses once.
