@@ -294,6 +294,17 @@ def test_rb_1_4_child_activity_sets(children, extra, fires):
     assert status(learner)["root"]["completion"] is (True if fires else None)
 
 
+@pytest.mark.parametrize(("children", "holds"), [("all", True), ("none", True), ("any", None), ("atLeastCount", None)])
+def test_rb_1_4_an_authors_rule_over_no_children(children, holds):
+    own = {"action": "completed", "child_activity_set": children, "conditions": [{"condition": "satisfied"}]}
+    untracked = leaf("a", delivery={"tracked": False})
+    learner = Learner(course(untracked, rollup={"rules": [own]}))
+    learner("start")
+    learner("exitAll", completion="completed")
+    assert status(learner)["root"]["completion"] is holds
+    assert status(learner)["root"]["satisfied"] is None, "the default rules conclude nothing from nothing"
+
+
 def test_rb_1_4_2_children_that_do_not_count():
     optional = {"required_for_completed": "ifAttempted", "required_for_incomplete": "ifAttempted"}
     learner = Learner(
@@ -378,6 +389,16 @@ def test_global_objectives_travel_and_course_scoped_ones_stay():
     assert own.state.course_globals == {}
 
 
+def test_an_untracked_activity_finds_the_global_objectives_that_it_reads():
+    write = {"primary": {"id": "p", "maps": [{"target": "g", "write_satisfied": True, "write_measure": True}]}}
+    read = {"primary": {}, "others": [{"id": "q", "maps": [{"target": "g"}]}, {"id": "r"}]}
+    learner = Learner(course(leaf("a", objectives=write), leaf("b", objectives=read, delivery={"tracked": False})))
+    learner("start")
+    learner("continue", success="failed", scaled=0.25)
+    told = initial_objectives(learner.tree, learner.state, learner.globals, "b")
+    assert told == [{"id": "q", "success": "failed", "scaled": 0.25}, {"id": "r"}]
+
+
 def test_scorm_1_2_is_open_both_ways():
     document = course(leaf("a"), cluster("m", leaf("b")), edition="1.2")
     for item in (document["organizations"][0], document["organizations"][0]["children"][1]):
@@ -390,6 +411,10 @@ def test_a_course_of_one_activity_just_opens():
     learner = Learner(course(leaf("a"), control_mode={}))
     assert learner("start") == "a"
     assert not look_ahead(learner.tree, learner.state, {}, NOW).choice[1:]
+    shown = toc(learner.tree, learner.state, {}, NOW)
+    assert [(t.id, t.selectable) for t in shown] == [("root", False), ("a", False)], "nothing to choose while it runs"
+    learner("exit")
+    assert [t.selectable for t in toc(learner.tree, learner.state, {}, NOW)] == [True, False], "but it can be reopened"
 
 
 def test_look_ahead_says_what_the_player_shows():

@@ -9,6 +9,7 @@ from courseyard.sequencing.choice_sb import choice_candidate
 from courseyard.sequencing.delivery_db import delivery_request_db_1_1
 from courseyard.sequencing.flow_sb import BACKWARD, FORWARD, flow_sb_2_3
 from courseyard.sequencing.navigation_nb import navigation_request_nb_2_1
+from courseyard.sequencing.tree import Activity
 from courseyard.sequencing.utility_up import check_activity_up_5, sequencing_rules_check_up_2
 from courseyard.sequencing.values import TocItem, Valid
 from courseyard.sequencing.work import SequencingError, Work
@@ -104,6 +105,14 @@ def table_of_contents(work: Work) -> list[TocItem]:
     return found
 
 
+def _is_offered(work: Work, activity: Activity) -> bool:
+    """Whether the control modes offer an activity for choice; the course itself, except while its only part runs."""
+    if activity.parent >= 0:
+        return work.activities[activity.parent].choice
+    runs = work.current is not None and work.tracks[work.current].active
+    return activity.choice or len(activity.children) > 1 or not runs
+
+
 def _toc_item(work: Work, index: int, depth: int) -> TocItem:
     activity = work.activities[index]
     completed, satisfied = work.completed(index), work.satisfied(index)
@@ -113,7 +122,7 @@ def _toc_item(work: Work, index: int, depth: int) -> TocItem:
         title=activity.title,
         depth=depth,
         enabled=enabled,
-        selectable=activity.parent < 0 or work.activities[activity.parent].choice,
+        selectable=_is_offered(work, activity),
         visible=True,
         current=work.current == index,
         completion="unknown" if completed is None else "completed" if completed else "incomplete",

@@ -81,19 +81,29 @@ def _other_objectives(work: Work, index: int, report: Report) -> None:
 
 def initial_entries(work: Work, index: int) -> list[dict[str, Any]]:
     """The named objectives of an activity with what is known of them, as ``cmi.objectives`` holds them at launch."""
-    found = []
-    for number, definition in enumerate(work.activities[index].objectives):
-        if definition.id is None:
-            continue
+    return [
+        {"id": definition.id} | {key: value for key, value in _known(work, index, number).items() if value is not None}
+        for number, definition in enumerate(work.activities[index].objectives)
+        if definition.id is not None
+    ]
+
+
+def _known(work: Work, index: int, number: int) -> dict[str, Any]:
+    if work.activities[index].tracked:
         satisfied, completed = work.satisfied(index, number), work.completed(index, number)
-        values = {
-            "success": None if satisfied is None else "passed" if satisfied else "failed",
-            "scaled": work.measure(index, number),
-            "completion": None if completed is None else "completed" if completed else "incomplete",
-            "progress": work.progress(index, number),
-            "raw": work.value(index, number, "raw"),
-            "min": work.value(index, number, "min"),
-            "max": work.value(index, number, "max"),
-        }
-        found.append({"id": definition.id} | {key: value for key, value in values.items() if value is not None})
-    return found
+        values = {field: work.value(index, number, field) for field in ("measure", "raw", "min", "max")}
+        values["progress"] = work.progress(index, number)
+    else:
+        # Nothing of its own is tracked, but what it may read of others it may read.
+        reads = work.activities[index].objectives[number].reads
+        values = {field: work.globals.get(target, _EMPTY).get(field) for field, target in reads.items()}
+        satisfied, completed = values.get("satisfied"), values.get("completion")
+    return {
+        "success": None if satisfied is None else "passed" if satisfied else "failed",
+        "scaled": values.get("measure"),
+        "completion": None if completed is None else "completed" if completed else "incomplete",
+        "progress": values.get("progress"),
+        "raw": values.get("raw"),
+        "min": values.get("min"),
+        "max": values.get("max"),
+    }
