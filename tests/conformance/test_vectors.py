@@ -50,4 +50,5 @@ def test_nothing_is_argued_that_agrees():
 @pytest.mark.slow
 def test_cases_of_any_trust_mostly_agree_too():
     total, wrong = _compared()
-    assert len(wrong["all"]) <= 0.04 * total["all"]
+    by_the_suite = {c["id"] for c in run_vectors.cases() if "rollup_empty_set_fires" in c.get("deviations", ())}
+    assert len(set(wrong["all"]) - by_the_suite) <= 0.04 * total["all"]

@@ -138,6 +138,10 @@ def test_sb_2_9_prevents_activation_and_constrains():
     far("start")
     assert far("choice", "c") == "SB.2.9-8"
     assert far("choice", "b") == "b"
+    inner = cluster("n", leaf("a", constrained_choice=held), leaf("b"))
+    unheld = Learner(course(cluster("m", inner, leaf("c"))))
+    unheld("start")
+    assert unheld("choice", "c") == "c", "constrainChoice on a leaf keeps nobody"
 
 
 def test_sb_2_9_a_cluster_with_nothing_to_show():

@@ -91,9 +91,9 @@ def _across(work: Work, current: int, target: int, common: int) -> None:
     for index in _up(work, current, common):
         if _keeps(work, index):
             raise SequencingError("SB.2.9-7")
-        # What is over constrains nothing, as it keeps nobody.
-        if constrained is None and work.tracks[index].active and work.activities[index].constrain_choice:
-            constrained = index
+        # What is over constrains nothing, as it keeps nobody; nor does a leaf, which leads nowhere.
+        if constrained is None and work.tracks[index].active and work.activities[index].children:
+            constrained = index if work.activities[index].constrain_choice else None
     if constrained is not None:
         considered = choice_flow_sb_2_9_1(work, constrained, work.is_before(constrained, target))
         inside = considered <= target < work.activities[considered].end
