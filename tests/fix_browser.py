@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.sync_api import sync_playwright
 
 _FLAGS = [
     "--no-sandbox",
@@ -22,12 +23,23 @@ _FLAGS = [
 _INSTALLED = ("chromium", "chromium-browser", "google-chrome")
 
 
+def _of_the_system() -> str | None:
+    return next((found for name in _INSTALLED if (found := shutil.which(name))), None)
+
+
+def installed_browser() -> str:
+    """Where Chromium is: the system's, else the one that Playwright installed."""
+    if found := _of_the_system():
+        return found
+    with sync_playwright() as playwright:
+        return playwright.chromium.executable_path
+
+
 @pytest.fixture(scope="session")
 async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
     """Chromium of the system where it has one, else the one that Playwright installed."""
-    path = next((found for name in _INSTALLED if (found := shutil.which(name))), None)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=_of_the_system(), headless=True, args=_FLAGS)
         yield browser
         await browser.close()
 
