@@ -43,19 +43,15 @@ def results(clusters: Clusters, shared: Path, tmp_path_factory: pytest.TempPathF
     database = cluster.create(TEMPLATE)
     _run([suite / "build.py", "--out", folder / "packages", *CASES])
     with running_site(Settings(data=folder / "data", service_key=SERVICE_KEY), database) as site:
-        _run(
-            [suite / "run.py", "--url", site.app, "--key", SERVICE_KEY, "--packages", folder / "packages"]
-            + [
-                "--chromium",
-                installed_browser(),
-                "--jobs",
-                "2",
-                "--strict",
-                "--results",
-                folder / "results.json",
-                *CASES,
-            ]
-        )
+        options = {
+            "--url": site.app,
+            "--key": SERVICE_KEY,
+            "--packages": folder / "packages",
+            "--chromium": installed_browser(),
+            "--jobs": 2,
+            "--results": folder / "results.json",
+        }
+        _run([suite / "run.py", *(part for option in options.items() for part in option), "--strict", *CASES])
     cluster.drop(database)
     told = json.loads((folder / "results.json").read_text("utf-8"))
     yield {case["id"]: case for case in told["cases"]}
