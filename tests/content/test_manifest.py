@@ -443,3 +443,13 @@ def test_a_collection_that_would_multiply_without_end_is_refused():
     items = '<item identifierref="r"><title>t</title><imsss:sequencing IDRef="s"/></item>' * 100
     reading = read_manifest(manifest2004(items, extra=collection).encode())
     assert [f.code for f in reading.findings if f.severity == "error"] == ["too-large"]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("i", "bad-prerequisites"), ("other &amp;", "bad-prerequisites"), ("other", "prerequisites")]
+)
+def test_prerequisites_are_told_as_what_becomes_of_them(script, code):
+    waits = f"<adlcp:prerequisites>{script}</adlcp:prerequisites>"
+    items = ITEM.format(inner=waits) + '<item identifier="other" identifierref="r"><title>Other</title></item>'
+    found = read_manifest(manifest12(items).encode()).findings
+    assert [(f.code, f.line) for f in found if "prerequisites" in f.code] == [(code, 6)]

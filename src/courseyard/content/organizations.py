@@ -5,9 +5,11 @@ An item that cannot be opened is told and kept, as the course around it can stil
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from courseyard.content.prerequisites import PrerequisitesError, usable
 from courseyard.content.resources import Names, Resource, with_parameters
 from courseyard.content.sequencing_xml import SharedSequencing, read_sequencing
 from courseyard.content.xml import (
@@ -78,6 +80,7 @@ def opens_something(item: Document) -> bool:
 def _organization(element: Element, context: Context) -> Document:
     taken = _Taken()
     organization = _item(element, context, taken, depth=0)
+    _check_prerequisites(element, context, taken.names)
     for name, key in _SHARING.items():
         value = boolean(element, name, context.notes)
         if value is not None:
@@ -241,8 +244,6 @@ def _add_run_time(item: Document, element: Element, notes: Notes) -> None:
 
 
 def _check_run_time(item: Document, element: Element, notes: Notes) -> None:
-    if "prerequisites" in item:
-        notes.add("prerequisites", f"{item['identifier']!r}: {item['prerequisites']}.", element)
     if "time_limit_action" in item:
         stated = ",".join(collapse(part) for part in item.pop("time_limit_action").split(","))
         action = word(stated, _TIME_LIMIT_ACTIONS, "timeLimitAction", element, notes)
@@ -251,6 +252,22 @@ def _check_run_time(item: Document, element: Element, notes: Notes) -> None:
     mastery = item.get("mastery_score")
     if mastery and number(mastery, "masteryscore", element, notes, low=0, high=100) is None:
         del item["mastery_score"]
+
+
+def _check_prerequisites(organization: Element, context: Context, known: Collection[str]) -> None:
+    for element in organization.iter():
+        if not isinstance(element.tag, str) or local(element) != "prerequisites" or not text(element):
+            continue
+        owner = element.getparent()
+        name = (owner is not None and attribute(owner, "identifier")) or ""
+        told = f"{name!r}: {text(element)}"
+        try:
+            usable(text(element) or "", name, known)
+        except PrerequisitesError as error:
+            context.notes.add("bad-prerequisites", f"{told[:200]} ({error}).", element)
+        else:
+            enforced = context.standard == "1.2"
+            context.notes.add("prerequisites" if enforced else "ignored-prerequisites", f"{told[:200]}.", element)
 
 
 def _shared(element: Element, notes: Notes) -> Document | None:

@@ -34,6 +34,11 @@ class Course:
         return (item for item in self.items.values() if not item.get("children"))
 
     @property
+    def has_prerequisites(self) -> bool:
+        """Whether parts may wait for others as SCORM 1.2 has it; SCORM 2004 has its sequencing rules."""
+        return self.standard == "1.2" and any("prerequisites" in item for item in self.items.values())
+
+    @property
     def shares_objectives(self) -> bool:
         """Whether global objectives live with the learner, across courses (S&N 3.10.2)."""
         return bool(self.organization.get("objectives_global_to_system", True))

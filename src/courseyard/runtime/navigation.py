@@ -12,6 +12,7 @@ from courseyard.db import Queries
 from courseyard.limits import MAX_MEASURED_GAP_SECONDS, TRACES_KEPT_PER_ATTEMPT
 from courseyard.runtime.attempt import Attempt, Who, load_attempt
 from courseyard.runtime.courses import Courses
+from courseyard.runtime.locks import Status, locked_items, way_around
 from courseyard.runtime.reporting import (
     entry_after,
     is_done,
@@ -61,7 +62,6 @@ class Step:
 
     attempt: Attempt
     delivery: Delivery | None
-    outcome: Outcome
     message: str | None = None
 
 
@@ -98,6 +98,10 @@ async def request(
     """Run one navigation request and store what came of it. A refused one changes nothing but the transfer."""
     asked, name = name, _as_the_standard_means(attempt, name)
     report = _report(attempt, name)
+    way = way_around(attempt.course, locked_now(attempt), attempt.delivered and attempt.delivered[0], name, target)
+    if way.refusal:
+        return Step(attempt, None, way.refusal)
+    name, target = way.name, way.target
     if name == "start" and not attempt.shares_stores and attempt.counts:
         attempt.stores = {}
     if report is not None and name not in _DROPPING:
@@ -143,7 +147,7 @@ async def request(
     message = None
     if not outcome.ok and name not in _CLOSING:
         message = " ".join(explain(outcome, attempt.course.tree)[-1:]) or "That is not possible now."
-    return Step(await load_attempt(tx, courses, attempt.id), delivery, outcome, message)
+    return Step(await load_attempt(tx, courses, attempt.id), delivery, message)
 
 
 def _as_the_standard_means(attempt: Attempt, name: str) -> str:
@@ -156,12 +160,21 @@ def _as_the_standard_means(attempt: Attempt, name: str) -> str:
 
 def standing_now(attempt: Attempt) -> dict[str, Any]:
     """How the attempt would stand if the open SCO left now."""
+    return _summary(attempt, _status_now(attempt))
+
+
+def locked_now(attempt: Attempt) -> frozenset[str]:
+    """The parts that wait for others, by what the open SCO has said so far. Who looks around finds all open."""
+    if not attempt.course.has_prerequisites or attempt.row["kind"] in {"browse", "review"}:
+        return frozenset()
+    return locked_items(attempt.course, _status_now(attempt))
+
+
+def _status_now(attempt: Attempt) -> Status:
     report = _report(attempt, "exitAll")
     if report is None:
-        status = activity_status(attempt.course.tree, attempt.state, attempt.objectives)
-    else:
-        status = report_status(attempt.course.tree, attempt.state, attempt.objectives, report)
-    return _summary(attempt, status)
+        return activity_status(attempt.course.tree, attempt.state, attempt.objectives)
+    return report_status(attempt.course.tree, attempt.state, attempt.objectives, report)
 
 
 def _report(attempt: Attempt, name: str) -> Report | None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from courseyard.runtime.attempt import Attempt
+from courseyard.runtime.navigation import locked_now
 from courseyard.sequencing import Step, activity_status, explain, look_ahead, toc, why_not_complete
 
 View = dict[str, Any]
@@ -26,13 +27,14 @@ def view_of(
     not load it again.
     """
     is_open = bool(attempt.row["session_open"])
+    locked = locked_now(attempt) if is_open else frozenset()
     shown = is_open and attempt.delivered is not None
     return {
         "state": "running" if shown else "idle" if is_open else "ended",
         "delivery": _delivery(attempt, content_prefix, again=unchanged) if shown else None,
         "unchanged": unchanged,
-        "valid": _valid(attempt, now) if is_open else _nothing_valid(),
-        "toc": _contents(attempt, now, is_open=is_open),
+        "valid": _valid(attempt, locked, now) if is_open else _nothing_valid(),
+        "toc": _contents(attempt, locked, now, is_open=is_open),
         "message": message,
         "result": None if is_open else result_of(attempt.row),
     }
@@ -111,23 +113,24 @@ def _delivery(attempt: Attempt, content_prefix: str, *, again: bool) -> dict[str
     }
 
 
-def _valid(attempt: Attempt, now: datetime) -> dict[str, Any]:
+def _valid(attempt: Attempt, locked: frozenset[str], now: datetime) -> dict[str, Any]:
     """What the engine would do, but the way out is always open: a learner is never locked in."""
-    found = look_ahead(attempt.course.tree, attempt.state, attempt.objectives, now)
-    return found.as_json() | {"exitAll": True, "suspendAll": True}
+    found = look_ahead(attempt.course.tree, attempt.state, attempt.objectives, now).as_json()
+    found["choice"] = [item for item in found["choice"] if item not in locked]
+    return found | {"exitAll": True, "suspendAll": True}
 
 
 def _nothing_valid() -> dict[str, Any]:
     return dict.fromkeys(_REQUESTS, False) | {"choice": [], "jump": []}
 
 
-def _contents(attempt: Attempt, now: datetime, *, is_open: bool) -> list[dict[str, Any]]:
+def _contents(attempt: Attempt, locked: frozenset[str], now: datetime, *, is_open: bool) -> list[dict[str, Any]]:
     return [
         {
             "item": entry.id,
             "title": entry.title,
             "depth": entry.depth,
-            "enabled": is_open and entry.enabled and entry.selectable,
+            "enabled": is_open and entry.enabled and entry.selectable and entry.id not in locked,
             "visible": entry.visible,
             "current": is_open and entry.current,
             "completion": entry.completion,

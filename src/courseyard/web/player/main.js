@@ -60,9 +60,19 @@ function terminated(end) {
   return true;
 }
 
-function finished() {
+async function finished() {
   body.dataset.finished = "";
   announce(text.finished);
+  // Other parts may have waited for this one.
+  if (session.facts.standard !== "1.2" || !isRecorded()) return;
+  const from = delivery;
+  try {
+    await journal.drain();
+    const found = await session.ask("navigate", { source: "sco", request: "_none_" });
+    if (!isLeaving && !isStopped && delivery === from && found.unchanged) show(found);
+  } catch {
+    /* the next request tells */
+  }
 }
 
 /** @param {any} of the delivery */
