@@ -128,3 +128,6 @@ MAX_PARTNER_FILES = 10_000
 
 # A file in a folder that changed this recently may still be being written by somebody else.
 PARTNER_FILE_SETTLE_SECONDS = 30
+
+# Columns of a partner's table; the widest reports seen have some 120.
+MAX_PARTNER_COLUMNS = 500

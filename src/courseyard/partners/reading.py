@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -82,6 +83,29 @@ def flag(value: Any) -> bool | None:
     return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(
         str(value).strip().lower()
     )
+
+
+def url(value: Any) -> str | None:
+    """A web address that begins with http:// or https://; anything else could run as a script where it is shown."""
+    found = text(value)
+    if found is None or len(found) > 2_000 or any(c.isspace() for c in found):
+        return None
+    return found if found.lower().startswith(("http://", "https://")) else None
+
+
+def duration(value: Any) -> float | None:
+    """Seconds of an ISO 8601 duration; a year counts 365 days and a month 30."""
+    found = _DURATION.fullmatch(value.strip().upper()) if isinstance(value, str) and len(value) < 100 else None
+    if found is None or not any(found.groups()):
+        return None
+    return number(sum(float(n.replace(",", ".")) * s for n, s in zip(found.groups(), _SECONDS, strict=True) if n))
+
+
+_N = r"(?:(\d+(?:[.,]\d+)?){})?"
+_DURATION = re.compile(
+    "P" + "".join(_N.format(c) for c in "YMWD") + "(?:T" + "".join(_N.format(c) for c in "HMS") + ")?"
+)
+_SECONDS = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
 def _iso(value: str) -> datetime | None:
