@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from html.parser import HTMLParser
 from typing import Any
 
 _MAX_TEXT = 10_000
@@ -17,7 +18,19 @@ def text(value: Any) -> str | None:
         return str(value)
     if not isinstance(value, str):
         return None
-    return value.replace("\0", "").strip()[:_MAX_TEXT] or None
+    # Half a surrogate pair is valid in JSON and nowhere else.
+    return value.replace("\0", "").encode("utf-8", "replace").decode().strip()[:_MAX_TEXT] or None
+
+
+def without_tags(value: Any) -> str | None:
+    """The words of a text in HTML."""
+    html = text(value)
+    if html is None:
+        return None
+    parser = _Words()
+    parser.feed(html)
+    parser.close()
+    return " ".join(" ".join(parser.words).split()) or None
 
 
 def key(value: Any) -> str:
@@ -30,6 +43,31 @@ def key(value: Any) -> str:
     if found is None:
         raise ValueError("it has no identifier")
     return found
+
+
+def field(value: Any, name: str) -> Any:
+    """A field of an object; None where there is no object or no such field."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def items(value: Any) -> list[Any]:
+    """The members of a list; none where there is no list."""
+    return value if isinstance(value, list) else []
+
+
+def latest(*moments: datetime | None) -> datetime | None:
+    """The latest of those that are told."""
+    return max((m for m in moments if m), default=None)
+
+
+def plain(**values: Any) -> dict[str, Any]:
+    """What goes into ``extra``: texts, finite numbers, truth values; nothing else, and nothing empty."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        found = value if isinstance(value, bool) else number(value) if isinstance(value, int | float) else text(value)
+        if found is not None:
+            kept[name] = int(found) if isinstance(found, float) and found.is_integer() else found
+    return kept
 
 
 def number(value: Any) -> float | None:
@@ -117,3 +155,12 @@ def _iso(value: str) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (OverflowError, ValueError):
         return None
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)

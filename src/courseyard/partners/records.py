@@ -51,13 +51,14 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="record", tag="enrolment"):
     """A person in a course at the partner. ``course`` is the course's external id; ``progress`` from 0 to 100.
 
-    Where the partner has no key for it, ``external_id`` is ``course:user``.
+    Where the partner has no key for it, ``external_id`` is ``course:user``. ``status`` None: the partner only says that
+    the person is in the course; an enrolment that stands and was not withdrawn stays as it is, any other is active.
     """
 
     external_id: str
     course: str
     user: User
-    status: EnrolmentStatus = "active"
+    status: EnrolmentStatus | None = "active"
     progress: float | None = None
     enrolled_at: datetime | None = None
     completed_at: datetime | None = None
