@@ -160,18 +160,19 @@ async def test_a_request_that_leads_nowhere_leaves_the_contents_to_choose_from(c
     assert window.item == "b"
 
 
-async def test_objectives_of_the_learner_reach_another_course(classroom):
-    def mapped(read: bool) -> str:
-        return course(
-            item(
-                "a",
-                '<imsss:objectives><imsss:primaryObjective objectiveID="p"><imsss:mapInfo targetObjectiveID="skill" '
-                f'readSatisfiedStatus="{str(read).lower()}" writeSatisfiedStatus="{str(not read).lower()}"/>'
-                "</imsss:primaryObjective></imsss:objectives>",
-            ),
-            item("b"),
-        )
+def mapped(*, read: bool) -> str:
+    return course(
+        item(
+            "a",
+            '<imsss:objectives><imsss:primaryObjective objectiveID="p"><imsss:mapInfo targetObjectiveID="skill" '
+            f'readSatisfiedStatus="{str(read).lower()}" writeSatisfiedStatus="{str(not read).lower()}"/>'
+            "</imsss:primaryObjective></imsss:objectives>",
+        ),
+        item("b"),
+    )
 
+
+async def test_objectives_of_the_learner_reach_another_course(classroom):
     one = await classroom.open(await classroom.enrol(await classroom.course(mapped(read=False))))
     await one.commit((RESULT, "passed"), terminate=True)
     await one.go("exitAll")
@@ -181,6 +182,26 @@ async def test_objectives_of_the_learner_reach_another_course(classroom):
     assert two.data["cmi.objectives.0.success_status"] == "passed"
     stranger = await classroom.open(await classroom.enrol(other, "bob@example.org"))
     assert "cmi.objectives.0.success_status" not in stranger.data
+
+
+async def test_a_course_may_keep_its_objectives_to_itself(classroom):
+    def closed(manifest: str) -> str:
+        return manifest.replace("<organization ", '<organization adlseq:objectivesGlobalToSystem="false" ', 1)
+
+    own = await classroom.course(closed(mapped(read=False)))
+    one = await classroom.open(await classroom.enrol(own))
+    await one.commit((RESULT, "passed"), terminate=True)
+    await one.go("continue")
+    assert await classroom.sql("select objective from courseyard.global_objectives") == []
+    await one.go("exitAll")
+    assert await classroom.sql("select objective from courseyard.global_objectives") == []
+    # Nor does it see what the learner mastered elsewhere.
+    other = await classroom.open(await classroom.enrol(await classroom.course(mapped(read=False))))
+    await other.commit((RESULT, "passed"), terminate=True)
+    await other.go("exitAll")
+    assert await classroom.sql("select objective from courseyard.global_objectives") == [{"objective": "skill"}]
+    reading = await classroom.open(await classroom.enrol(await classroom.course(closed(mapped(read=True)))))
+    assert "cmi.objectives.0.success_status" not in reading.data
 
 
 async def test_shared_data_are_the_learners(classroom):

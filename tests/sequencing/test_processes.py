@@ -389,8 +389,14 @@ def test_global_objectives_travel_and_course_scoped_ones_stay():
     own("start")
     own("continue", success="passed")
     assert status(own)["b"]["satisfied"] is True
+    assert own.globals == {}
     own("exitAll")
     assert own.state.course_globals == {}
+    own.globals = {"g": {"satisfied": False}}
+    own("start")
+    own("continue")
+    assert status(own)["b"]["satisfied"] is not False
+    assert own.globals == {"g": {"satisfied": False}}
 
 
 def test_an_untracked_activity_finds_the_global_objectives_that_it_reads():

@@ -65,7 +65,7 @@ def _outcome(
     state = work.state()
     return Outcome(
         state=state,
-        globals_=work.globals,
+        globals_=work.learner_globals(),
         result=result,
         delivered=None if delivered is None else work.activities[delivered].id,
         current=state.current,

@@ -59,9 +59,7 @@ class Simulation:
         report = self._report_of(self._running) if self._reported and self._running is not None else None
         work = Work(self.tree, self.state, self.globals, trace=self.trace)
         outcome = overall_sequencing_op_1(work, request, target, report)
-        self.state = outcome.state
-        if self.tree.objectives_global_to_system:
-            self.globals = outcome.globals_
+        self.state, self.globals = outcome.state, outcome.globals_
         if outcome.result != "rejected":
             self._running, self._reported = None, False
         if outcome.delivered is not None and outcome.cmi_attempt is not None:

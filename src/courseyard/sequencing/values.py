@@ -232,6 +232,7 @@ class Step:
 class Outcome:
     """What a navigation request did.
 
+    ``globals_`` are the learner's, to be stored for every course; those that a course keeps to itself are in ``state``.
     ``delivered`` is the activity to open now, with ``cmi_attempt``: the number that, with the activity, keys the
     run-time data (a new number is a new, empty set). ``exception`` is the book's code of the process that failed.
     """

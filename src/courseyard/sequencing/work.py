@@ -28,6 +28,7 @@ class Work:
     """A state that may be changed. ``current`` and ``suspended`` are activity numbers."""
 
     __slots__ = (
+        "_given",
         "_own",
         "_own_globals",
         "activities",
@@ -49,6 +50,7 @@ class Work:
         self.current = None if state.current is None else tree.by_id.get(state.current)
         self.suspended = None if state.suspended is None else tree.by_id.get(state.suspended)
         self.seed = state.seed
+        self._given = globals_
         self.globals: dict[str, Any] = dict(globals_ if tree.objectives_global_to_system else state.course_globals)
         self.trace: list[Step] | None = [] if trace else None
         self._own: set[int] = set()
@@ -58,6 +60,7 @@ class Work:
         """A copy to try something on, without a trace. Neither may change what both share."""
         made = Work.__new__(Work)
         made.tree, made.activities, made.seed = self.tree, self.activities, self.seed
+        made._given = self._given
         made.tracks, made.globals = self.tracks.copy(), self.globals.copy()
         made.current, made.suspended, made.trace = self.current, self.suspended, None
         made._own, made._own_globals = set(), set()
@@ -74,6 +77,10 @@ class Work:
             {a.id: t for a, t in zip(self.activities, self.tracks, strict=True) if t is not _UNTOUCHED},
             {} if self.tree.objectives_global_to_system else self.globals,
         )
+
+    def learner_globals(self) -> Globals:
+        """The learner's global objectives as they are now; a course that keeps its own to itself changes none."""
+        return self.globals if self.tree.objectives_global_to_system else self._given
 
     def note(
         self, process: str, index: int | None, finding: str, rule: int | None = None, detail: str | None = None
