@@ -34,6 +34,8 @@ def navigation_request_nb_2_1(work: Work, request: str, target: str | None) -> R
         return _leave(work, request)
     if request in ("exitAll", "abandonAll", "suspendAll"):
         return _leave_all(work, request)
+    if request in ("forward", "backward"):
+        raise SequencingError("NB.2.1-7")  # in the book's list, and without a meaning
     raise SequencingError("NB.2.1-13")
 
 
