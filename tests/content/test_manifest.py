@@ -365,6 +365,16 @@ def test_a_rule_is_read_whole_or_not_at_all(rule, code):
     assert code in found(text)
 
 
+def test_auxiliary_resources_are_ignored_and_told():
+    auxiliary = (
+        "<imsss:sequencing><imsss:auxiliaryResources>"
+        '<imsss:auxiliaryResource auxiliaryResourceID="r" purpose="help"/></imsss:auxiliaryResources></imsss:sequencing>'
+    )
+    reading = read_manifest(manifest2004(f'<item identifier="i" identifierref="r">{auxiliary}</item>').encode())
+    assert "auxiliary-resources" in {finding.code for finding in reading.findings}
+    assert reading.document is not None
+
+
 def test_values_out_of_range_and_unknown_words_leave_the_default():
     inner = (
         '<imsss:sequencing><imsss:objectives><imsss:primaryObjective satisfiedByMeasure="maybe">'

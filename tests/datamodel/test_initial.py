@@ -68,7 +68,7 @@ def test_a_first_launch_of_2004() -> None:
             "cmi.scaled_passing_score",
             None,
         ),
-        ({"sequencing": {"limits": {"attempt_absolute_duration_limit": "PT1H"}}}, "cmi.max_time_allowed", "PT1H"),
+        ({"sequencing": {"limits": {"attempt_absolute_duration": "PT1H"}}}, "cmi.max_time_allowed", "PT1H"),
         ({"time_limit_action": "exit,message"}, "cmi.time_limit_action", "exit,message"),
     ],
 )

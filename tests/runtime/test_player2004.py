@@ -220,6 +220,17 @@ async def test_shared_data_are_the_learners(classroom):
     assert await classroom.sql("select store, value from courseyard.shared_data") == rows
 
 
+async def test_time_limits_reach_the_sco(classroom):
+    limited = item(
+        "a",
+        '<imsss:limitConditions attemptAbsoluteDurationLimit="PT30M"/>',
+        "<adlcp:timeLimitAction>exit,message</adlcp:timeLimitAction>",
+    )
+    window = await classroom.open(await classroom.enrol(await classroom.course(course(limited, item("b")))))
+    assert window.data["cmi.max_time_allowed"] == "PT30M"
+    assert window.data["cmi.time_limit_action"] == "exit,message"
+
+
 async def test_only_a_preview_shows_why(classroom):
     package = await classroom.course(THREE)
     window = await classroom.open(await classroom.enrol(package))

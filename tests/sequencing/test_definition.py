@@ -133,6 +133,65 @@ def test_rollup_considerations(required, during, after):
     assert (status(learner)["root"]["completion"], status(learner)["root"]["satisfied"]) == (during, after)
 
 
+@pytest.mark.parametrize("action", ["satisfied", "notSatisfied", "completed", "incomplete"])
+def test_each_action_has_a_consideration_of_its_own(action):
+    key = "required_for_" + {"notSatisfied": "not_satisfied"}.get(action, action)
+    made = {"action": action, "conditions": [{"condition": "attempted"}]}
+
+    def after(considered):
+        child = leaf("b", rollup_considerations={key: "ifAttempted"} if considered else {})
+        learner = Learner(course(leaf("a"), child, rollup={"rules": [made]}))
+        learner("start")
+        learner("exitAll", completion="unknown", success="unknown")
+        root = status(learner)["root"]
+        return root["satisfied"] if "atisfied" in action else root["completion"]
+
+    assert after(considered=False) is None
+    assert after(considered=True) is (action in ("satisfied", "completed"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "report", "fires"),
+    [
+        ("satisfied", {"success": "passed"}, True),
+        ("satisfied", {"success": "failed"}, False),
+        ("objectiveStatusKnown", {"success": "failed"}, True),
+        ("objectiveMeasureKnown", {"scaled": 0.5}, True),
+        ("objectiveMeasureKnown", {"success": "failed"}, False),
+        ("completed", {"completion": "completed"}, True),
+        ("completed", {"completion": "incomplete"}, False),
+        ("activityProgressKnown", {"completion": "incomplete"}, True),
+        ("attempted", {"completion": "unknown"}, True),
+        ("attemptLimitExceeded", {"completion": "unknown"}, True),
+        ({"condition": "satisfied", "not": True}, {"success": "failed"}, True),
+        ({"condition": "satisfied", "not": True}, {"success": "unknown"}, False),
+        ("timeLimitExceeded", {"success": "passed"}, False),
+        ("outsideAvailableTimeRange", {"success": "passed"}, False),
+    ],
+)
+def test_rollup_conditions(condition, report, fires):
+    condition = condition if isinstance(condition, dict) else {"condition": condition}
+    made = {"action": "completed", "conditions": [condition]}
+    learner = Learner(course(leaf("a", limits={"attempt_limit": 1}), rollup={"rules": [made]}, control_mode=FLOW))
+    learner("start")
+    learner("exitAll", **({"completion": "unknown", "success": "unknown"} | report))
+    assert status(learner)["root"]["completion"] is (True if fires else None)
+
+
+def test_rollup_actions():
+    def after(*actions):
+        rules = [{"action": a, "conditions": [{"condition": "attempted"}]} for a in actions]
+        learner = Learner(course(leaf("a"), rollup={"rules": rules}, control_mode=FLOW))
+        learner("start")
+        learner("exitAll", completion="unknown", success="unknown")
+        return status(learner)["root"]["satisfied"], status(learner)["root"]["completion"]
+
+    assert after("notSatisfied") == (False, None)
+    assert after("incomplete") == (None, False)
+    # Where both apply the better one wins.
+    assert after("satisfied", "notSatisfied", "incomplete", "completed") == (True, True)
+
+
 def test_a_suspended_child_need_not_count():
     considered = {"required_for_completed": "ifNotSuspended"}
     learner = Learner(course(leaf("a"), leaf("b", rollup_considerations=considered)))

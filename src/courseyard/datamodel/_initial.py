@@ -76,8 +76,7 @@ def _item2004(item: Mapping[str, Any]) -> dict[str, str]:
     return _given(
         {
             "cmi.launch_data": item.get("launch_data"),
-            "cmi.max_time_allowed": limits.get("attempt_absolute_duration_limit")
-            or limits.get("attempt_absolute_duration"),
+            "cmi.max_time_allowed": limits.get("attempt_absolute_duration"),
             "cmi.time_limit_action": item.get("time_limit_action"),
             "cmi.completion_threshold": _completion_threshold(item.get("completion_threshold") or {}),
             "cmi.scaled_passing_score": _passing_score((sequencing.get("objectives") or {}).get("primary") or {}),
