@@ -15,7 +15,6 @@ from courseyard.partners.records import Course, Enrolment, ModuleProgress, User,
 from courseyard.partners.suggesting import suggest
 from courseyard.partners.tabular import BadRow, Row, array_paths, columns, rows
 
-
 # The first text of a process takes Hypothesis a second to draw, more on a busy machine.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
