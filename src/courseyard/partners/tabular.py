@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from courseyard.errors import PartnerAnswerError
@@ -57,7 +58,7 @@ def rows(data: bytes, path: str = "") -> Iterator[Row | BadRow]:
     encoding, start = _encoding(data)
     head = data[start : start + 4_096].decode(encoding, "ignore").lstrip()
     if head.startswith(("{", "[")):
-        return _json_rows(data[start:].decode(encoding, "replace"), path)
+        return _json_rows(data[start:].decode(encoding, "replace").replace("\0", ""), path)
     return _csv_rows(data[start:], encoding)
 
 
@@ -160,7 +161,7 @@ def _csv_records(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | B
             if line is None:
                 return
             taken.append(line)
-            yield line
+            yield line.replace("\0", "")
 
     while True:
         # Anew after a fault: a reader that was told of the end does not ask again.
@@ -172,7 +173,7 @@ def _csv_records(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | B
             return
         except csv.Error:
             waiting.extendleft(reversed(taken[1:]))
-            text = taken[0][:_MAX_BAD_TEXT].rstrip("\r\n")
+            text = taken[0][:_MAX_BAD_TEXT].replace("\0", "").rstrip("\r\n")
             taken.clear()
             yield BadRow(0, text, "its quotation marks do not match, or a value is too long")
 
@@ -325,9 +326,16 @@ def _flatten(value: dict[str, Any], before: str, into: dict[str, Any], depth: in
                 _flatten(inner, f"{before}{name}.", into, depth + 1)
         elif isinstance(inner, list):
             if inner and all(isinstance(entry, str | int | float) for entry in inner):
-                into[before + name] = ", ".join(map(str, inner[:100]))
+                into[_storable(before + name)] = _storable(", ".join(map(str, inner[:100])))
         else:
-            into[before + name] = inner
+            into[_storable(before + name)] = _storable(inner)
+
+
+def _storable(value: Any) -> Any:
+    """Without what JSON may hold and the database may not: NUL, halves of surrogate pairs, numbers that are none."""
+    if isinstance(value, str):
+        return value if value.isprintable() else value.replace("\0", "").encode("utf-8", "replace").decode()
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _integer(digits: str) -> int | float:
