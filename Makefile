@@ -13,7 +13,7 @@ DEV_STAMP := $(VENV)/.dev-$(shell cksum < requirements/dev.txt | cut -d' ' -f1)
 help:
 	@echo "make demo    start Courseyard with demo courses on http://localhost:$(PORT)"
 	@echo "make test    run all tests, the browser tests included"
-	@echo "make lint    style, types, import rules, SQL"
+	@echo "make lint    style, types, import rules, SQL, JavaScript"
 	@echo "make lock    resolve the requirements anew (needs uv)"
 
 demo: $(RUN_STAMP)
@@ -32,6 +32,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/squawk src/courseyard/db/sql/migrations/*.sql src/courseyard/db/sql/functions/*.sql
+	tools/check-js.sh
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url -q -o requirements/run.txt

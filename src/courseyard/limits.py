@@ -51,6 +51,9 @@ ABANDONED_AFTER = timedelta(hours=6)
 PLAYER_TOKEN_LIFETIME = timedelta(hours=12)
 PLAYER_TOKEN_RENEW_AFTER = timedelta(minutes=30)
 
+# A page that was left open over a weekend opens a new session by itself.
+RELAUNCH_LINK_LIFETIME = timedelta(days=4)
+
 # What a closed window left in the browser may come this late; the epoch keeps it from overwriting newer data.
 JOURNAL_LIFETIME = timedelta(days=90)
 

@@ -365,3 +365,86 @@ async def test_an_old_link_says_so(page: Page, course_of: Course) -> None:
     await page.goto(f"{course_of.site.content}/play/not-a-link")
     await page.wait_for_selector("body[data-state=error]")
     assert len((await page.get_by_role("alert").inner_text()).strip()) > 10
+
+
+async def forget_token(page: Page, seen: list[str]) -> None:
+    """From now on the server takes the present token no more, as after it expired or the secret was changed."""
+
+    async def spoil(route: Any) -> None:
+        headers = dict(route.request.headers)
+        token = headers.get("authorization", "")
+        if not seen and token:
+            seen.append(token)
+        if token and token in seen:
+            headers["authorization"] = "Bearer worth.nothing.now"
+        await route.continue_(headers=headers)
+
+    await page.route("**/play/api/*", spoil)
+
+
+async def test_a_token_that_ran_out_is_renewed_under_the_learners_hands(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await frame.evaluate("window.stays = 'here'")
+    await forget_token(page, [])
+    await call(frame, "SetValue", "cmi.location", "page 5")
+    assert await call(frame, "Commit", "") == "true"
+    await course_of.eventually("cmi.location", "page 5")
+    await saved(page)
+    assert await frame.evaluate("window.stays") == "here", "the lesson was not loaded again"
+    await call(frame, "SetValue", "cmi.location", "page 6")
+    await course_of.eventually("cmi.location", "page 6")
+    await page.click("[data-nav=continue]")
+    await running(page, "i2")
+
+
+async def test_a_token_that_ran_out_does_not_stop_the_way_on(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await forget_token(page, [])
+    await call(frame, "SetValue", "cmi.location", "page 5")
+    await page.click("[data-nav=continue]")
+    await page.wait_for_selector("body[data-state=running]")
+    await course_of.eventually("cmi.location", "page 5")
+
+
+async def test_what_waits_from_before_the_secret_changed_is_not_lost(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await page.route("**/play/api/commit", lambda route: route.abort())
+    await call(frame, "SetValue", "cmi.location", "page 9")
+    await call(frame, "Commit", "")
+    stale = await page.evaluate(
+        "Object.values(localStorage).map(v => { try { return JSON.parse(v).token } catch { return null } }).find(Boolean)"
+    )
+    other = await page.context.new_page()
+    await page.close()
+    assert "cmi.location" not in course_of.stored()
+    await forget_token(other, [f"Bearer {stale}"])
+    frame = await start(other, course_of)
+    assert await call(frame, "GetValue", "cmi.location") == "page 9"
+    assert course_of.stored()["cmi.location"] == "page 9"
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "localStorage.setItem('content', 'x'.repeat(5 * 1024 * 1024 - 200))",
+        "Storage.prototype.setItem = () => { throw new DOMException('no', 'SecurityError') }",
+    ],
+    ids=["full", "forbidden"],
+)
+async def test_where_local_storage_is_full_or_forbidden(page: Page, course_of: Course, storage: str) -> None:
+    await page.add_init_script(f"try {{ {storage} }} catch {{}}")
+    frame = await start(page, course_of)
+    await page.route("**/play/api/commit", lambda route: route.abort())
+    await call(frame, "SetValue", "cmi.location", "page 2")
+    await call(frame, "SetValue", "cmi.suspend_data", "x" * 1000)
+    assert await call(frame, "Commit", "") == "true"
+    await expect(page.locator("#chip")).to_contain_text("waiting on this device")
+    keys = "new Promise(done => { indexedDB.open('courseyard').onsuccess = ({ target }) => { const all = target.result.transaction('journal').objectStore('journal').getAllKeys(); all.onsuccess = () => { target.result.close(); done(all.result.length); }; }; })"
+    assert await page.evaluate(keys) == 1
+    other = await page.context.new_page()
+    await page.close()
+    assert "cmi.location" not in course_of.stored()
+    frame = await start(other, course_of)
+    assert await call(frame, "GetValue", "cmi.location") == "page 2"
+    await saved(other)
+    assert await other.evaluate(keys) == 0

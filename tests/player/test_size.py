@@ -40,7 +40,7 @@ export const f = (a) => {
     assert (
         lean(script)
         == """export const f = (a) => {
-/** @type {any} */ (a).b = "// not a comment"; // stays
+(a).b = "// not a comment"; // stays
 return a;
 };
 """

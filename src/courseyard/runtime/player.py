@@ -23,7 +23,7 @@ from courseyard.limits import (
     HEARTBEAT_SECONDS,
     MAX_COMMIT_ELEMENTS,
     MAX_MEASURED_GAP_SECONDS,
-    PLAYER_TOKEN_LIFETIME,
+    RELAUNCH_LINK_LIFETIME,
 )
 from courseyard.runtime.attempt import Attempt, Who, load_attempt
 from courseyard.runtime.commits import Judged, Rollup, judge
@@ -248,8 +248,8 @@ class Player:
         return view_of(attempt, prefix, now, message=message, unchanged=unchanged)
 
     def _relaunch(self, link: LaunchLink, now: datetime) -> str:
-        """A link of the same kind that outlives the page: reloading it works as long as the session does."""
-        return self.tokens.issue_launch(link, now, PLAYER_TOKEN_LIFETIME)
+        """A link of the same kind for this page alone: with it a reload, or a wake from a long sleep, goes on."""
+        return self.tokens.issue_launch(link, now, RELAUNCH_LINK_LIFETIME)
 
 
 def _acknowledged(commit: Commit, judged: Judged | None, row: dict[str, Any]) -> dict[str, Any]:

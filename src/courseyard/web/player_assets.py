@@ -23,12 +23,16 @@ _TABLES = {"tables/scorm12.json": "1.2", "tables/scorm2004.json": "2004"}
 
 # Whole lines that are comments, and indentation: half of what a phone would load, and nothing that runs.
 _COMMENT_LINES = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+_CASTS = re.compile(r"/\*\* @type [^\n*]*\*/ ?")
 _INDENTATION = re.compile(r"^[ \t]+|\n(?=\n)", re.MULTILINE)
 
 
 def lean(script: str) -> str:
-    """A script without its comment lines and indentation. Scripts of the player have no text of several lines."""
-    return _INDENTATION.sub("", _COMMENT_LINES.sub("", script))
+    """A script without its comment lines, type casts and indentation.
+
+    Scripts of the player have no text of several lines, and none with a cast in it.
+    """
+    return _INDENTATION.sub("", _CASTS.sub("", _COMMENT_LINES.sub("", script)))
 
 
 class PlayerAssets:

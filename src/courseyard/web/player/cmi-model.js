@@ -56,6 +56,7 @@ export function createModel({ table, data, strict, valid = {} }) {
 
   const count = (collection) => counts.get(collection) || 0;
   const children = (pattern) => (own(collections, pattern) ? collections[pattern].children : own(groups, pattern));
+  /** @param {{ indexes: any[] }} name */
   const access = ({ indexes: [at] }) => state.get(`${at.collection}.${at.index}._access`) ?? "rw";
   const typeOf = ({ indexes: [at] }) => (at && state.get(`${at.collection}.${at.index}.type`)) || "";
 

@@ -14,11 +14,13 @@ const bytes = (text) => new Blob([text]).size;
 
 /**
  * @param {any} session
- * @param {{ change: () => void, stale: () => void, refused: (why: string) => void }} on
+ * @param {{ change: () => void, stale: (entry: any) => void, refused: (why: string) => void, expired: () => void }} on
  */
 export function createJournal(session, on) {
   /** @type {any[]} */
   let queue = [];
+  /** Entries of earlier windows whose tokens no server takes any more. @type {any[]} */
+  let aside = [];
   /** @type {Map<string, string>} */
   let changed = new Map();
   /** @type {any} */
@@ -52,6 +54,12 @@ export function createJournal(session, on) {
     try {
       await session.post("commit", text, { token: mine ? session.token : token, keepalive: keepalive ?? bytes(text) < KEEPALIVE_BYTES });
     } catch (refusal) {
+      if (refusal.status === 401 && !mine) {
+        aside.push(entry);
+        queue = queue.filter((other) => other !== entry);
+        return on.change();
+      }
+      if (refusal.status === 401) on.expired();
       if (refusal.passes) throw refusal;
       if (refusal.isStale) on.stale(entry);
       else on.refused(refusal.message);
@@ -90,9 +98,21 @@ export function createJournal(session, on) {
       return queue.length + (changed.size ? 1 : 0);
     },
 
-    /** From now on entries belong to this epoch. */
+    /**
+     * From now on entries belong to this epoch; so do those of the one just before that could not be sent because
+     * its token was not taken: nobody has written since. Whether there were any.
+     */
     begin() {
       seq = 0;
+      const isLate = (entry) => entry.attempt === session.attempt && entry.epoch === session.epoch - 1;
+      const late = [...aside, ...queue].filter(isLate);
+      const again = late.map((entry) => ({ ...entry, epoch: session.epoch, seq: ++seq, token: session.token }));
+      aside = aside.filter((entry) => !isLate(entry));
+      queue = [...queue.filter((entry) => !isLate(entry)), ...again];
+      again.forEach((entry) => store.put(keyOf(entry), entry));
+      late.forEach((entry) => store.drop(keyOf(entry)));
+      on.change();
+      return late.length > 0;
     },
 
     /** From now on changes belong to this delivery. @param {any} delivery */

@@ -18,6 +18,7 @@ const journal = createJournal(session, {
   change: () => showUnsaved(journal),
   stale: (entry) => entry.attempt === session.attempt && entry.epoch === session.epoch && stop(),
   refused: (why) => alert(text.refused(why)),
+  expired: () => isLeaving || reopen(),
 });
 /** @type {any} */
 let table, frame, delivery, view, heartbeat;
@@ -25,6 +26,7 @@ let table, frame, delivery, view, heartbeat;
 let isLeaving = false;
 /** Another window has taken over. */
 let isStopped = false;
+let isReopening = false;
 /** The API calls of a preview, for the panel. @type {any[]} */
 const calls = [];
 
@@ -222,15 +224,19 @@ async function failed(refusal) {
 
 /** The token ran out, perhaps while the computer slept: a new session, the same content on the screen. */
 async function reopen() {
+  if (isReopening || isStopped || !view) return;
+  isReopening = true;
   try {
-    await journal.drain();
-    const { view: found } = (await session.open()).facts;
+    const { view: found } = (await insist(() => session.open())).facts;
     journal.begin();
+    journal.send();
     const isSame = found.delivery && delivery && frame.isOpen && found.delivery.item === delivery.item;
     if (!isSame) await frame.leave();
     show({ ...found, unchanged: isSame });
   } catch (refusal) {
     showError(text.failed, refusal.message || text.unknown, text.again, () => start());
+  } finally {
+    isReopening = false;
   }
 }
 
@@ -275,11 +281,16 @@ async function start() {
   try {
     await journal.adopt();
     await journal.drain().catch(() => {});
-    await insist(async () => {
+    const open = async () => {
       await journal.drain();
       return session.open();
-    });
-    journal.begin();
+    };
+    await insist(open);
+    // What only now could be sent is not in what the server just told.
+    if (journal.begin()) {
+      await insist(open);
+      journal.begin();
+    }
     const { facts } = session;
     const name = facts.standard === "1.2" ? "scorm12" : "scorm2004";
     table = await insist(async () => {

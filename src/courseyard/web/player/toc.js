@@ -14,6 +14,7 @@ const make = (name, properties, ...children) => {
   return element;
 };
 
+/** @param {any} entry */
 function entryOf({ item, title, enabled, current, ...entry }) {
   const status = statusOf(entry);
   const mark = make("span", { className: "mark", ariaHidden: "true", textContent: MARKS[status] || "" });

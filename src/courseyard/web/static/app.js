@@ -1,4 +1,5 @@
 // Small behaviours of the app's pages. Everything here improves a page that works without it.
+// @ts-check
 
 // Times come in UTC and are shown in the viewer's own zone and language.
 const shortTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -13,7 +14,8 @@ function showTimes(root) {
 
 // What loses something asks first; the button that was pressed stays the one that sends.
 document.addEventListener("submit", async (event) => {
-  const { target: form, submitter } = event;
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const submitter = /** @type {HTMLElement | null} */ (event.submitter);
   const { confirm: question, yes = "Yes" } = { ...form.dataset, ...submitter?.dataset };
   if (!question) return;
   event.preventDefault();
@@ -43,9 +45,9 @@ function asked(question, yes) {
 }
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("button[data-copy]");
+  const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("button[data-copy]"));
   if (!button) return;
-  const field = document.getElementById(button.dataset.copy);
+  const field = /** @type {HTMLInputElement} */ (document.getElementById(button.dataset.copy ?? ""));
   field.select();
   try {
     await navigator.clipboard.writeText(field.value);
@@ -55,7 +57,7 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-document.addEventListener("htmx:afterSwap", (event) => showTimes(event.detail.target));
+document.addEventListener("htmx:afterSwap", (event) => showTimes(/** @type {CustomEvent} */ (event).detail.target));
 showTimes(document);
 
 for (const form of document.querySelectorAll("form[data-upload]")) {
