@@ -25,9 +25,9 @@ from courseyard.sequencing import (
     Outcome,
     Report,
     activity_status,
-    explain,
     initial_objectives,
     navigate,
+    refusal,
     report_status,
 )
 
@@ -146,7 +146,7 @@ async def request(
     )
     message = None
     if not outcome.ok and name not in _CLOSING:
-        message = " ".join(explain(outcome, attempt.course.tree)[-1:]) or "That is not possible now."
+        message = refusal(outcome, attempt.course.tree, target)
     return Step(await load_attempt(tx, courses, attempt.id), delivery, message)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from courseyard.sequencing.explain import explain, why_not_complete
 from courseyard.sequencing.lookahead import table_of_contents, valid_requests
 from courseyard.sequencing.overall_op import overall_sequencing_op_1
+from courseyard.sequencing.refusal import refusal
 from courseyard.sequencing.selection_sr import draw_first_orders
 from courseyard.sequencing.status import activity_status, report_status
 from courseyard.sequencing.transfer import initial_entries
@@ -49,6 +50,7 @@ __all__ = [
     "look_ahead",
     "navigate",
     "new_state",
+    "refusal",
     "report_status",
     "state_from_json",
     "state_to_json",

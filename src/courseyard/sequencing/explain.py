@@ -1,10 +1,14 @@
-"""The trace in sentences for people: why something was skipped, refused, or is not complete."""
+"""The trace in sentences for staff and authors: why something was skipped, failed, or is not complete.
+
+What learners are told is in ``refusal``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from courseyard.sequencing.tree import Activity, Condition, Rule, Tree
+from courseyard.sequencing.rollup_rb import check_child_for_rollup_rb_1_4_2, evaluate_rollup_conditions_rb_1_4_1
+from courseyard.sequencing.tree import Activity, Condition, RollupRule, Rule, Tree
 from courseyard.sequencing.values import Globals, Outcome, State, Step
 from courseyard.sequencing.work import Work
 
@@ -15,6 +19,7 @@ _EXCEPTIONS = {
     "NB.2.1-4": "the course does not let the learner go on from here",
     "NB.2.1-5": "the course does not let the learner go back from here",
     "NB.2.1-6": "there is nothing before the course itself",
+    "NB.2.1-7": "there is no such request",
     "NB.2.1-8": "the current activity must not be left by choosing another one",
     "NB.2.1-10": "this part may not be chosen",
     "NB.2.1-11": "there is no such activity",
@@ -27,6 +32,15 @@ _EXCEPTIONS = {
     "SB.2.2-2": "the next activity is disabled or at its attempt limit",
     "SB.2.4-1": "an activity on the way stops the learner from going further",
     "SB.2.4-2": "this part of the course only goes forward",
+    "SB.2.4-3": "there is nothing before the course itself",
+    "SB.2.5-1": "a session is already running",
+    "SB.2.6-1": "a session is already running",
+    "SB.2.6-2": "nothing was suspended",
+    "SB.2.7-1": "no session is running",
+    "SB.2.7-2": "this part of the course is not for going through",
+    "SB.2.8-1": "no session is running",
+    "SB.2.8-2": "this part of the course is not for going through",
+    "SB.2.9-1": "no activity was named",
     "SB.2.9-2": "the activity was not selected for this attempt",
     "SB.2.9-3": "the activity is hidden from choice",
     "SB.2.9-4": "this part may not be chosen",
@@ -34,9 +48,21 @@ _EXCEPTIONS = {
     "SB.2.9-7": "the current activity must not be left by choosing another one",
     "SB.2.9-8": "only neighbouring parts may be chosen from here",
     "SB.2.9-9": "there is nothing to show in it",
+    "SB.2.10-1": "no session is running",
     "SB.2.10-2": "the activity has not ended, so it cannot be tried again",
+    "SB.2.10-3": "there is nothing to show when it is tried again",
+    "SB.2.11-1": "no session is running",
+    "SB.2.11-2": "the current activity has not ended",
+    "SB.2.12-1": "there is no such request",
+    "SB.2.13-1": "no session is running",
     "DB.1.1-1": "it is a part of the course, not something that can be opened",
-    "DB.1.1-3": "it is disabled or at its attempt limit",
+    "DB.1.1-3": "it, or a part that it is in, is disabled or at its attempt limit",
+    "DB.2-1": "the current activity has not ended",
+    "TB.2.3-1": "no session is running",
+    "TB.2.3-2": "the current activity has already ended",
+    "TB.2.3-3": "there is nothing to suspend",
+    "TB.2.3-4": "there is nothing above the course",
+    "TB.2.3-7": "there is no such request",
 }
 _ACTIONS = {
     "skip": "was skipped",
@@ -94,10 +120,14 @@ def _sentence(step: Step, tree: Tree) -> str | None:
         return _by_rule(activity, step)
     if step.process == "UP.1":
         return f"{name} is at its limit of {step.detail} attempts."
-    if step.process in ("NB.2.1", "OP.1") and step.detail is not None:
-        return f"The request was refused: {_EXCEPTIONS.get(step.detail, 'it is not possible now')} ({step.detail})."
+    if step.process in _FAILING and step.detail is not None:
+        return f"{_FAILING[step.process]}: {_EXCEPTIONS[step.detail]} ({step.detail})."
     if step.process == "OP.1":
         return "The session is over."
+    if step.process in ("TB.2.1", "TB.2.3"):
+        return _ending(name, step)
+    if step.process in ("SR.1", "SR.2"):
+        return f"{name}: its activities were {step.finding}."
     if step.process == "UP.4":
         return f"{name}: {_UP_4.get(step.finding, step.finding)}."
     if step.process == "RB.1.4":
@@ -106,6 +136,20 @@ def _sentence(step: Step, tree: Tree) -> str | None:
     if step.process == "DB.2":
         return f"{name} was {step.finding}."
     return None
+
+
+# By NB.2.1 nothing has happened; later the current attempt has ended.
+_FAILING = {"NB.2.1": "The request was refused", "OP.1": "The request led nowhere"}
+
+
+def _ending(name: str, step: Step) -> str | None:
+    if step.process == "TB.2.1":
+        return f"{name} was {step.finding}."
+    if step.finding == "goes on with":
+        return f"After {name} a {step.detail} follows, by the rule that was met."
+    if step.detail is not None:
+        return f"The session ends: {_EXCEPTIONS[step.detail]} to leave ({step.detail})."
+    return f"{name} was {step.finding}."
 
 
 _UP_4 = {
@@ -153,22 +197,45 @@ def _condition(activity: Activity, condition: Condition) -> str:
 def why_not_complete(tree: Tree, state: State, globals_: Globals) -> list[str]:
     """What keeps each cluster that is not complete from being so, the course first."""
     work = Work(tree, state, globals_)
-    return [
-        _why(work, a, is_root=a.parent < 0)
-        for a in tree.activities
-        if a.children and work.completed(a.index) is not True
-    ]
+    open_clusters = (a for a in tree.activities if a.children and a.tracked and work.completed(a.index) is not True)
+    return [f"{'The course' if a.parent < 0 else a.title} is not complete: {_why(work, a)}." for a in open_clusters]
 
 
-def _why(work: Work, activity: Activity, *, is_root: bool) -> str:
-    name = "The course" if is_root else activity.title
+def _why(work: Work, activity: Activity) -> str:
     if activity.completed_by_measure:
         progress = work.progress(activity.index)
         have = "unknown" if progress is None else f"{progress:.0%}"
-        return f"{name} is not complete: its progress is {have} of the {activity.min_progress:.0%} that it needs."
-    counting = [work.activities[c] for c in work.children(activity.index)]
-    counting = [c for c in counting if c.tracked and c.rollup_completion]
-    done = sum(work.completed(c.index) is True for c in counting)
+        return f"its progress is {have} of the {activity.min_progress:.0%} that it needs"
+    own = [rule for rule in activity.rollup_rules if rule.action in ("completed", "incomplete")]
+    rules = [rule for rule in own if rule.action == "completed"]
+    if own and not rules:
+        return "its rollup rules never complete it"
+    if rules:
+        return ", or ".join(_needed(work, activity, rule) for rule in rules)
+    counting = _counting(work, activity)
     missing = [c.title for c in counting if work.completed(c.index) is not True]
     first = f"{missing[0]} is incomplete, " if missing else ""
-    return f"{name} is not complete: {first}{done} of {len(counting)} required activities are done."
+    return f"{first}{len(counting) - len(missing)} of {len(counting)} required activities are done"
+
+
+def _counting(work: Work, activity: Activity) -> list[Activity]:
+    children = (work.activities[c] for c in work.children(activity.index))
+    return [c for c in children if c.tracked and check_child_for_rollup_rb_1_4_2(work, c.index, "completed")]
+
+
+def _needed(work: Work, activity: Activity, rule: RollupRule) -> str:
+    counting = _counting(work, activity)
+    found = [c for c in counting if evaluate_rollup_conditions_rb_1_4_1(work, c.index, rule) is True]
+    wanted = {
+        "any": "any activity",
+        "none": "no activity",
+        "atLeastCount": f"at least {rule.minimum_count} activities",
+        "atLeastPercent": f"at least {rule.minimum_percent:.0%} of the activities",
+    }.get(rule.children, "every activity")
+    what = (" and " if rule.every else " or ").join(_rolled_up(condition) for condition in rule.conditions)
+    return f"rollup rule {rule.number} ({wanted}: {what}) is met by {len(found)} of {len(counting)}"
+
+
+def _rolled_up(condition: Condition) -> str:
+    yes, no = _CONDITIONS.get(condition.name, (f"meets {condition.name}", f"does not meet {condition.name}"))
+    return no if condition.negated else yes
