@@ -121,7 +121,7 @@ def _sentence(step: Step, tree: Tree) -> str | None:
     if step.process == "UP.1":
         return f"{name} is at its limit of {step.detail} attempts."
     if step.process in _FAILING and step.detail is not None:
-        return f"{_FAILING[step.process]}: {_EXCEPTIONS[step.detail]} ({step.detail})."
+        return f"{_FAILING[step.process]}: {_EXCEPTIONS.get(step.detail, 'it is not possible now')} ({step.detail})."
     if step.process == "OP.1":
         return "The session is over."
     if step.process in ("TB.2.1", "TB.2.3"):
