@@ -60,6 +60,16 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("htmx:afterSwap", (event) => showTimes(/** @type {CustomEvent} */ (event).detail.target));
 showTimes(document);
 
+// What can only be read by scrolling can be scrolled by keyboard.
+function showScrolling() {
+  for (const box of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".table"))) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+addEventListener("resize", showScrolling);
+showScrolling();
+
 for (const form of document.querySelectorAll("form[data-upload]")) {
   import("./upload.js").then(({ enhance }) => enhance(form));
 }
