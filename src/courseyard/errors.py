@@ -299,6 +299,14 @@ class PartnerCannotError(PartnerError):
     hint = "See on the provider's page what this kind can do."
 
 
+class RunTakenOverError(CourseyardError):
+    """Another worker goes on with this run, or it is over."""
+
+    code = "run-taken-over"
+    status = 409
+    hint = "See the log of synchronisations for what became of the run."
+
+
 class BadDeliveryError(RequestError):
     """This delivery is not accepted."""
 

@@ -134,3 +134,26 @@ PARTNER_FILE_SETTLE_SECONDS = 30
 
 # Columns of a partner's table; the widest reports seen have some 120.
 MAX_PARTNER_COLUMNS = 500
+# Records written by one call: large enough that round trips do not count, small enough that a lock is short.
+SYNC_BATCH_RECORDS = 1_000
+
+# Pages of one stream in one run: 100 records each make 10 million; a partner whose pages never end is stopped here.
+MAX_SYNC_PAGES = 100_000
+
+# A listing that holds less than this share of what is known is taken for broken: nothing is marked as gone by it.
+MIN_LISTED_SHARE = 0.5
+
+# What a dry run shows of what it would change; the counts are complete.
+DRY_RUN_CHANGES_SHOWN = 200
+
+# Failed runs in a row after which a provider counts as failing.
+FAILING_AFTER_RUNS = 3
+
+# Tries of a run whose partner is down or busy, about 1, 2, 4, 8, 16 minutes apart; then the schedule takes over.
+SYNC_TRIES = 6
+
+# Deliveries that a partner pushed are kept this long after they were written, to answer what came when.
+INBOX_LIFETIME = timedelta(days=30)
+
+# One delivery of a partner: SCORM Cloud's largest postbacks and batches of statements stay far below.
+MAX_DELIVERY_BYTES = 4 * MIB

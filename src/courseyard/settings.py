@@ -33,6 +33,26 @@ class Settings:
             "secret": True,
         },
     )
+    credentials_keys: str | None = field(
+        default=None,
+        metadata={
+            "doc": "Keys that encrypt partners' credentials, separated by commas: the first encrypts, all decrypt. "
+            "Absent = derived from the secret key.",
+            "secret": True,
+        },
+    )
+    worker: bool = field(
+        default=True,
+        metadata={"doc": "Whether 'serve' also does the background jobs; false where 'courseyard worker' runs."},
+    )
+    partner_files: str | None = field(
+        default=None,
+        metadata={"doc": "Where files uploaded for partners lie, a folder or s3://…; absent = DATA/partner-files."},
+    )
+    partner_folders: str | None = field(
+        default=None,
+        metadata={"doc": "Folders, separated by commas, that providers of kind 'files' may read; absent = none."},
+    )
     app_url: str | None = field(default=None, metadata={"doc": "Address of the app; absent = http://localhost:PORT."})
     content_url: str | None = field(
         default=None, metadata={"doc": "Address of player and content; absent = http://127.0.0.1:PORT."}

@@ -16,6 +16,7 @@ from courseyard.errors import (
     ForbiddenError,
     InvalidInputError,
     NotFoundError,
+    RunTakenOverError,
     SetupError,
     StaleEpochError,
 )
@@ -26,6 +27,7 @@ _OWN_CODES: dict[str, type[CourseyardError]] = {
     "CY404": NotFoundError,
     "CY409": ConflictError,
     "CY410": StaleEpochError,
+    "CY411": RunTakenOverError,
     "CY422": InvalidInputError,
 }
 
@@ -80,8 +82,8 @@ def as_domain_error(error: psycopg.Error) -> CourseyardError | None:
     if constraint in _CONSTRAINTS:
         kind, words = _CONSTRAINTS[constraint]
         return kind(words)
-    if isinstance(error, psycopg.IntegrityError):
-        # A rule of the organisation's own on one of its tables; the primary message holds no values.
+    if isinstance(error, psycopg.IntegrityError | pg.RaiseException):
+        # A rule of the organisation's own on one of its tables; a constraint's primary message holds no values.
         return ConflictError(f"The database refuses this: {error.diag.message_primary}.")
     if isinstance(error, _BAD_VALUES) or (isinstance(error, psycopg.DataError) and error.sqlstate is None):
         return InvalidInputError("A value is not of the kind that the database keeps there.")

@@ -126,6 +126,12 @@ class Database:
             yield Queries(connection)
 
     @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Queries]:
+        """One transaction that is taken back at its end, to see what something would do."""
+        async with self._connection() as connection, connection.transaction(force_rollback=True):
+            yield Queries(connection)
+
+    @asynccontextmanager
     async def as_person(self, claims: Mapping[str, Any]) -> AsyncIterator[Queries]:
         """One transaction as a signed-in person: role ``authenticated`` with these claims, as PostgREST does it.
 

@@ -1,0 +1,111 @@
+-- Enrolments at a partner. Courses that are in the partner's catalogue and were not imported are left aside on purpose;
+-- a course that nobody has heard of, or a person, makes the record wait.
+create or replace function courseyard.partner_enrolments_v1(
+  p_provider uuid,
+  p_run uuid,
+  p_items jsonb,
+  p_compare boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  plan courseyard.partner_item_v1[];
+  counts jsonb;
+  written record;
+  words jsonb;
+begin
+  select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
+      case
+        when i.verdict = 'older' then i.verdict
+        when c.row_id is null and m.external_id is not null then 'skipped'
+        when c.row_id is null then 'course-unknown'
+        when p.state = 'ignored' then 'skipped'
+        when p.profile_id is null and pg_catalog.cardinality(p.candidates) > 1 then 'person-ambiguous'
+        when p.profile_id is null then 'person-unknown'
+        when i.verdict = 'unchanged' and t.id is null then 'write'
+        else i.verdict
+      end,
+      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), c.row_id, p.profile_id, null)::courseyard.partner_item_v1)
+    into plan
+    from courseyard.partner_plan_v1(p_provider, 'enrolment', p_items, p_compare) as i
+    left join courseyard.partner_keys as c
+      on c.provider_id = p_provider and c.kind = 'course' and c.external_id = i.record ->> 'course'
+    left join courseyard.partner_catalogue as m
+      on m.provider_id = p_provider and m.external_id = i.record ->> 'course'
+    left join courseyard.partner_people as p
+      on p.provider_id = p_provider and p.external_id = i.record #>> '{user,external_id}'
+    left join public.partner_lms_enrollments as t on t.id = i.row_id
+    -- One that was made here, or by hand, for the same person and course is the same enrolment.
+    left join lateral (
+      select e.id from public.partner_lms_enrollments as e
+        where i.row_id is null and e.student_id = p.profile_id and e.course_id = c.row_id
+          and e.provider_id = p_provider
+          and not exists (select from courseyard.partner_keys as k where k.row_id = e.id and k.kind = 'enrolment')
+        order by e.enrolled_at desc nulls last, e.id
+        limit 1
+    ) as o on true;
+
+  insert into courseyard.partner_aside (provider_id, external_id)
+    select p_provider, i.external_id from pg_catalog.unnest(plan) as i where i.verdict = 'skipped'
+    on conflict do nothing;
+
+  -- The status column is the organisation's: text or an enumeration, perhaps limited by a CHECK. The first set of words
+  -- that it takes is used; where it takes none, the rest is written and the status stays.
+  foreach words in array array[
+    '{"pending": "pending", "active": "active", "completed": "completed", "failed": "failed", "withdrawn": "withdrawn"}',
+    '{"pending": "pending", "active": "in_progress", "completed": "completed", "failed": "failed", "withdrawn": "cancelled"}',
+    '{"pending": "enrolled", "active": "active", "completed": "completed", "failed": "completed", "withdrawn": "dropped"}',
+    null
+  ]::jsonb[] loop
+    begin
+      select * into written from courseyard.partner_write_v1('partner_lms_enrollments', (
+        select pg_catalog.jsonb_agg(
+            pg_catalog.jsonb_build_object(
+              'id', i.row_id, 'provider_id', p_provider, 'student_id', i.person_id, 'course_id', i.course_id,
+              'external_enrollment_id', i.external_id,
+              'external_account_id', i.record #>> '{user,external_id}',
+              'enrolled_at', coalesce((i.record ->> 'enrolled_at')::timestamptz, t.enrolled_at, i.data_at, pg_catalog.now()),
+              'metadata', coalesce(pg_catalog.to_jsonb(t) -> 'metadata', '{}') || pg_catalog.jsonb_build_object(
+                'partner', coalesce(i.record -> 'extra', '{}'), 'data_at', i.data_at))
+            || case
+              when words is null or kept.value then '{}'
+              else pg_catalog.jsonb_build_object(
+                'status', words ->> coalesce(i.record ->> 'status', 'active'),
+                'completed_at', case when i.record ->> 'status' = 'completed'
+                  then coalesce((i.record ->> 'completed_at')::timestamptz, t.completed_at, i.data_at, pg_catalog.now()) end)
+            end
+            -- Where there are modules, the enrolment's progress is theirs.
+            || case
+              when modules.there then '{}'
+              else pg_catalog.jsonb_build_object('progress_percentage', coalesce((i.record ->> 'progress')::numeric,
+                case when i.record ->> 'status' = 'completed' then 100 end, t.progress_percentage, 0))
+            end)
+          from pg_catalog.unnest(plan) as i
+          left join public.partner_lms_enrollments as t on t.id = i.row_id
+          cross join lateral (
+            select exists (select from public.external_module_progress as x where x.partner_enrollment_id = i.row_id)
+          ) as modules (there)
+          cross join lateral (
+            -- All modules done is completed, though this partner's enrolment may not say so.
+            select coalesce(i.record ->> 'status', 'active') = 'active'
+              and exists (select from courseyard.partner_completions as d where d.partner_enrollment_id = i.row_id)
+          ) as kept (value)
+          where i.verdict = 'write'
+      ), p_run);
+      exit;
+    exception when check_violation or invalid_text_representation or string_data_right_truncation then
+      if words is null then
+        raise;
+      end if;
+    end;
+  end loop;
+
+  counts := courseyard.partner_settle_v1(p_provider, p_run, 'enrolment', plan);
+  return counts || pg_catalog.jsonb_build_object('created', written.created, 'updated', written.updated);
+end
+$$;
+
+revoke all on function courseyard.partner_enrolments_v1(uuid, uuid, jsonb, boolean) from public, anon, authenticated;
+grant execute on function courseyard.partner_enrolments_v1(uuid, uuid, jsonb, boolean) to service_role;

@@ -1,0 +1,64 @@
+-- The second half of every write: keys of what was written, failures of what was not, open failures that are settled by
+-- it, and the marks by which a full listing finds out what is gone. Returns how many records had which outcome.
+create or replace function courseyard.partner_settle_v1(
+  p_provider uuid,
+  p_run uuid,
+  p_kind text,
+  p_plan courseyard.partner_item_v1[]
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  counts jsonb;
+begin
+  insert into courseyard.partner_keys as k (provider_id, kind, external_id, row_id, hash, data_at, seen_run)
+    select p_provider, p_kind, i.external_id, i.row_id, i.hash, i.data_at, p_run
+      from pg_catalog.unnest(p_plan) as i
+      where i.verdict in ('write', 'unchanged')
+      order by i.external_id
+    on conflict on constraint partner_keys_pkey do update set
+      row_id = excluded.row_id,
+      hash = excluded.hash,
+      data_at = greatest(k.data_at, excluded.data_at),
+      seen_run = excluded.seen_run,
+      gone_at = null,
+      updated_at = pg_catalog.now();
+  update courseyard.partner_keys as k set seen_run = p_run
+    from pg_catalog.unnest(p_plan) as i
+    where i.verdict = 'older' and k.provider_id = p_provider and k.kind = p_kind and k.external_id = i.external_id;
+
+  update courseyard.sync_failures as f set resolved_at = pg_catalog.now(), resolution = 'written'
+    from pg_catalog.unnest(p_plan) as i
+    where f.provider_id = p_provider and f.kind = p_kind and f.external_id = i.external_id
+      and f.resolved_at is null and i.verdict in ('write', 'unchanged', 'older', 'skipped');
+
+  insert into courseyard.sync_failures as f (provider_id, run_id, kind, external_id, person, record, code, reason)
+    select p_provider, p_run, p_kind, i.external_id, i.record #>> '{user,external_id}', i.record, i.verdict,
+        case i.verdict
+          when 'person-unknown' then 'Nobody here is known to be this account of the partner.'
+          when 'person-ambiguous' then 'Several people here could be this account of the partner.'
+          when 'course-unknown' then 'The course is not in the catalogue that was fetched.'
+          else 'The enrolment that this belongs to is not known yet.'
+        end
+      from pg_catalog.unnest(p_plan) as i
+      where i.verdict in ('person-unknown', 'person-ambiguous', 'course-unknown', 'enrolment-unknown')
+      order by i.external_id
+    on conflict (provider_id, kind, external_id) where resolved_at is null do update set
+      run_id = excluded.run_id, record = excluded.record, person = excluded.person, code = excluded.code,
+      reason = excluded.reason, tries = f.tries + 1, last_at = pg_catalog.now();
+
+  select coalesce(pg_catalog.jsonb_object_agg(c.verdict, c.n), '{}') into counts
+    from (
+      select case when i.verdict in ('write', 'unchanged', 'older', 'skipped') then i.verdict else 'failed' end as verdict,
+          pg_catalog.count(*) as n
+        from pg_catalog.unnest(p_plan) as i
+        group by 1
+    ) as c;
+  return counts;
+end
+$$;
+
+revoke all on function courseyard.partner_settle_v1(uuid, uuid, text, courseyard.partner_item_v1[]) from public, anon, authenticated;
+grant execute on function courseyard.partner_settle_v1(uuid, uuid, text, courseyard.partner_item_v1[]) to service_role;

@@ -1,0 +1,67 @@
+-- Takes back what a run wrote, last change first. A row that somebody has changed since stays as it is and is counted.
+-- The keys forget what was written, so that a later run writes it again.
+create or replace function courseyard.partner_undo_v1(p_run uuid)
+returns table (restored integer, kept integer)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  run courseyard.sync_runs;
+  change courseyard.sync_changes;
+  standing jsonb;
+  changed text[];
+  names text;
+begin
+  select r.* into run from courseyard.sync_runs as r
+    join public.lms_sync_log as l on l.id = r.id
+    where r.id = p_run and r.undone_at is null and l.status <> 'running'
+    for update of r;
+  if not found then
+    raise exception 'This run is still running, or was undone before.' using errcode = 'CY409';
+  end if;
+  restored := 0;
+  kept := 0;
+
+  for change in
+    select c.* from courseyard.sync_changes as c where c.run_id = p_run order by c.id desc
+  loop
+    execute pg_catalog.format('select pg_catalog.to_jsonb(t) from public.%I as t where t.id = $1 for update', change.table_name)
+      into standing using change.row_id;
+    -- What this run changed, but for the time stamps and what triggers keep.
+    select pg_catalog.array_agg(a.key) into changed
+      from pg_catalog.jsonb_each(change.after) as a
+      where a.key not in ('updated_at', 'created_at') and a.value is distinct from coalesce(change.before, '{}') -> a.key;
+    if standing is null or changed is null or exists (
+      select from pg_catalog.unnest(changed) as c (name) where standing -> c.name is distinct from change.after -> c.name
+    ) and not (change.table_name = 'partner_lms_enrollments' and not exists (
+      -- An enrolment's progress, status and completion follow its modules, whose changes were just taken back.
+      select from pg_catalog.unnest(changed) as c (name)
+        where c.name not in ('progress_percentage', 'status', 'completed_at', 'metadata')
+          and standing -> c.name is distinct from change.after -> c.name
+    )) then
+      kept := kept + 1;
+      continue;
+    end if;
+    if change.before is null then
+      execute pg_catalog.format('delete from public.%I as t where t.id = $1', change.table_name) using change.row_id;
+      delete from courseyard.partner_keys as k where k.provider_id = run.provider_id and k.row_id = change.row_id;
+    else
+      select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ') into names
+        from pg_catalog.unnest(changed) as c (name);
+      execute pg_catalog.format('update public.%1$I as t set (%2$s) = (select %2$s from pg_catalog.jsonb_populate_record(null::public.%1$I, $2)) '
+        || 'where t.id = $1', change.table_name, names) using change.row_id, change.before;
+      update courseyard.partner_keys as k set hash = null, data_at = null, gone_at = null
+        where k.provider_id = run.provider_id and k.row_id = change.row_id;
+    end if;
+    restored := restored + 1;
+  end loop;
+
+  update courseyard.sync_cursors as c set watermark = run.watermarks_before -> c.stream
+    where c.provider_id = run.provider_id and c.stream = any (run.streams);
+  update courseyard.sync_runs as r set undone_at = pg_catalog.now() where r.id = p_run;
+  return next;
+end
+$$;
+
+revoke all on function courseyard.partner_undo_v1(uuid) from public, anon, authenticated;
+grant execute on function courseyard.partner_undo_v1(uuid) to service_role;

@@ -1,0 +1,116 @@
+"""Background work: a few lines per task, each of which calls into the folder that knows how.
+
+The queue is procrastinate's, in schema ``jobs`` of the same database: a job is there exactly if the change that caused it
+is. Jobs of one lock run one after another; a job whose worker died is taken up again by another worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import procrastinate
+import structlog
+from procrastinate import JobContext, RetryStrategy
+
+from courseyard.errors import PartnerError
+from courseyard.limits import SYNC_TRIES
+from courseyard.partners.hub import Hub
+
+log = structlog.get_logger()
+
+QUEUE = "courseyard"
+
+# One sync beside deliveries and small jobs; the database pool of the web is not theirs.
+_CONCURRENCY = 4
+_POLL_SECONDS = 2.0
+
+# A worker that has not been heard of for this long is dead, and its jobs go to another one.
+_STALLED_SECONDS = 30.0
+
+# Seconds to the next try: 4, 16, 64, 256, 1,024.
+_RETRY = RetryStrategy(max_attempts=SYNC_TRIES - 1, exponential_wait=4, retry_exceptions=[PartnerError])
+
+
+class Jobs:
+    """The queue's working side in one process."""
+
+    def __init__(self, database_url: str, hub: Hub) -> None:
+        """Nothing is opened yet."""
+        self._url = database_url
+        self._hub = hub
+
+    async def run(self) -> None:
+        """Work until cancelled; what is at work then is finished first, if it takes no longer than some seconds."""
+        async with AsyncExitStack() as stack:
+            app = await stack.enter_async_context(self._app().open_async())
+            await _rescue(app)
+            await app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=_CONCURRENCY,
+                install_signal_handlers=False,
+                fetch_job_polling_interval=_POLL_SECONDS,
+                shutdown_graceful_timeout=10,
+                stalled_worker_timeout=_STALLED_SECONDS,
+                delete_jobs="successful",
+            )
+
+    async def drain(self) -> None:
+        """Work until nothing is left that could be done now."""
+        async with self._app().open_async() as app:
+            await _rescue(app)
+            await app.run_worker_async(
+                queues=[QUEUE], wait=False, install_signal_handlers=False, listen_notify=False, delete_jobs="successful"
+            )
+
+    def _app(self) -> procrastinate.App:
+        async def find_tables(connection: Any) -> None:
+            await connection.execute("set search_path = jobs")
+
+        connector = procrastinate.PsycopgConnector(
+            conninfo=self._url, min_size=1, max_size=_CONCURRENCY + 2, configure=find_tables
+        )
+        app = procrastinate.App(connector=connector)
+        _register(app, self._hub)
+        return app
+
+
+def _register(app: procrastinate.App, hub: Hub) -> None:
+    @app.task(name="sync_run", queue=QUEUE, retry=_RETRY, pass_context=True)
+    async def sync_run(context: JobContext, run_id: str) -> None:
+        attempts = context.job.attempts if context.job else 0
+        await hub.syncs.work(run_id, last_try=attempts >= SYNC_TRIES - 1)
+
+    @app.task(name="sync_inbox", queue=QUEUE)
+    async def sync_inbox(provider_id: str) -> None:
+        await hub.schedule.work_inbox(provider_id)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="minute", queue=QUEUE, lock="minute", queueing_lock="minute")
+    async def minute(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
+        await _rescue(app)
+        await _each(hub.schedule.minute)
+
+    @app.periodic(cron="17 3 * * *")
+    @app.task(name="day", queue=QUEUE, lock="day", queueing_lock="day")
+    async def day(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
+        await _each(hub.schedule.day)
+
+
+async def _each(*tasks: Callable[[], Awaitable[None]]) -> None:
+    """Do all of them, whatever becomes of one."""
+    failures = [found for found in await asyncio.gather(*(t() for t in tasks), return_exceptions=True) if found]
+    for failure in failures:
+        if isinstance(failure, Exception):
+            log.error("jobs: a regular task failed", error=repr(failure))
+    if failures:
+        raise failures[0]
+
+
+async def _rescue(app: procrastinate.App) -> None:
+    """Give jobs whose worker died back to the queue."""
+    for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_STALLED_SECONDS):
+        log.warning("jobs: taking up a job whose worker is gone", task=job.task_name)
+        await app.job_manager.retry_job(job)

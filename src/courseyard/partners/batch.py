@@ -1,0 +1,78 @@
+"""From records to what the database writes in one call: keys, digests, and who is meant."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from courseyard.partners.connector import Stream
+from courseyard.partners.records import Course, Credential, Enrolment, Gone, ModuleProgress, Record, to_json
+
+# What a full listing of a stream lists, so that what is missing in it is gone.
+LISTED: dict[Stream, str] = {
+    Stream.CATALOGUE: "course",
+    Stream.ENROLMENTS: "enrolment",
+    Stream.PROGRESS: "module",
+    Stream.CREDENTIALS: "credential",
+}
+
+# A course before its enrolments, an enrolment before its modules; what is gone comes last.
+_ORDER: dict[type[Record], int] = {Course: 0, Enrolment: 1, ModuleProgress: 2, Credential: 3, Gone: 4}
+_KIND: dict[type[Record], str] = {
+    Course: "course",
+    Enrolment: "enrolment",
+    ModuleProgress: "module",
+    Credential: "credential",
+}
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def key_of(record: Record) -> tuple[str, str]:
+    """The kind of a record and its key at the partner."""
+    if isinstance(record, ModuleProgress):
+        return "module", f"{record.enrolment}:{record.module_id}"
+    if isinstance(record, Gone):
+        return record.kind, record.external_id
+    return _KIND[type(record)], record.external_id
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Records in the order in which they must be written; those of one kind stay in theirs."""
+    return sorted(records, key=lambda record: _ORDER[type(record)])
+
+
+def batch_of(records: Sequence[Record]) -> dict[str, Any]:
+    """The argument of ``courseyard.partner_apply_v1``."""
+    batch: dict[str, Any] = {}
+    people: dict[str, dict[str, Any]] = {}
+    for record in records:
+        kind, key = key_of(record)
+        if isinstance(record, Gone):
+            batch.setdefault("gone", {}).setdefault(kind, []).append(key)
+            continue
+        batch.setdefault(kind, []).append(item_of(record))
+        if isinstance(record, Enrolment | Credential):
+            people[record.user.external_id] = msgspec.to_builtins(record.user)
+    if people:
+        batch["people"] = list(people.values())
+    return batch
+
+
+def item_of(record: Record) -> dict[str, Any]:
+    """One record with its key and a digest of all but its time: the same digest means that nothing is new."""
+    plain = to_json(record)
+    data_at = plain.pop("data_at", None)
+    return {
+        "external_id": key_of(record)[1],
+        "hash": digest_of(plain),
+        "data_at": data_at,
+        "record": plain | ({"data_at": data_at} if data_at else {}),
+    }
+
+
+def digest_of(document: Any) -> str:
+    """The same for the same JSON, whatever the order of its keys."""
+    return hashlib.blake2b(_encode(document), digest_size=16).hexdigest()

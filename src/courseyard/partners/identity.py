@@ -1,0 +1,70 @@
+"""Who an account at a partner is here: found by rules, made where the settings say so, or decided by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from courseyard.db import Database
+from courseyard.errors import CourseyardError, NotFoundError
+from courseyard.partners.ports import MakePerson
+from courseyard.partners.runs import Runs
+
+log = structlog.get_logger()
+
+
+async def make_unknown(
+    db: Database, provider_id: str, users: Sequence[dict[str, Any]], make_person: MakePerson
+) -> None:
+    """Make those of these accounts known whom no rule finds. One who cannot be made waits for a person."""
+    for unknown in await db.all("partners.people", provider_id=provider_id, users=list(users)):
+        if not unknown["email"]:
+            continue
+        try:
+            profile_id = await make_person(unknown["email"], unknown["name"], unknown["sis_id"])
+        except CourseyardError as error:
+            log.warning("partners: a person cannot be made", provider_id=provider_id, reason=error.detail)
+            return
+        await db.run(
+            "partners.link_person", provider_id=provider_id, external_id=unknown["external_id"],
+            profile_id=profile_id, email=unknown["email"], full_name=unknown["name"], rule="made",
+        )  # fmt: skip
+
+
+class Identities:
+    """The page of accounts that wait for somebody to say who they are."""
+
+    def __init__(self, db: Database, runs: Runs) -> None:
+        """``runs``: a decision replays the records that waited for it."""
+        self._db = db
+        self._runs = runs
+
+    async def decide(self, provider_id: str, external_id: str, profile_id: str | None, decided_by: str | None) -> str:
+        """Say who an account is, or with None that its records are to be left aside; the id of the replaying run.
+
+        Raises:
+            NotFoundError: there is no such account, or no such person.
+        """
+        row = await self._db.one(
+            "partners.decide_person", provider_id=provider_id, external_id=external_id, profile_id=profile_id,
+            decided_by=decided_by, rule="by hand",
+        )  # fmt: skip
+        if row is None:
+            raise NotFoundError("There is no such account.")
+        return await self._runs.replay(provider_id, decided_by)
+
+    async def waiting(
+        self, provider_id: str, state: str, search: str | None, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        """Accounts that wait, or that are left aside (state ``ignored``); each row also carries the ``total``."""
+        return await self._db.all(
+            "partners.waiting_people", provider_id=provider_id, state=state, search=search, limit=limit, offset=offset
+        )
+
+    async def matched(self, provider_id: str, search: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
+        """Accounts whose person is known, and by which rule."""
+        return await self._db.all(
+            "partners.matched_people", provider_id=provider_id, search=search, limit=limit, offset=offset
+        )

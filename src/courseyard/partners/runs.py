@@ -1,0 +1,145 @@
+"""Runs of the sync as people see them: started, listed, cancelled, undone. The work itself is in ``sync.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from courseyard.db import Database, Queries
+from courseyard.errors import ConflictError, NotFoundError, PartnerCannotError
+from courseyard.partners.connector import Stream
+from courseyard.partners.providers import Providers
+
+# The words of lms_sync_log.sync_type beside the names of single streams.
+FULL, DRIFT, WEBHOOK, REPLAY, UNDO = "full", "drift", "webhook", "replay", "undo"
+
+
+class Runs:
+    """Puts runs into the queue and answers what became of them."""
+
+    def __init__(self, db: Database, providers: Providers) -> None:
+        """Keep what is needed."""
+        self._db = db
+        self._providers = providers
+
+    async def start(
+        self,
+        provider_id: str,
+        streams: Sequence[Stream] = (),
+        *,
+        drift: bool = False,
+        dry_run: bool = False,
+        requested_by: str | None = None,
+    ) -> str:
+        """Put a run into the queue: of these streams, or of all that the partner has; its id.
+
+        A run of the same provider that waits or works already is returned instead, unless it is another kind of run.
+
+        Raises:
+            NotFoundError: no such provider.
+            PartnerCannotError: this kind of partner has nothing to fetch.
+        """
+        provider = await self._providers.get(provider_id)
+        able = provider.connector.capabilities.streams
+        chosen = [stream for stream in Stream if stream in able and (not streams or stream in streams)]
+        if not chosen:
+            raise PartnerCannotError(f"There is nothing to fetch from '{provider.name}': {provider.connector.title}.")
+        sync_type = DRIFT if drift else chosen[0].value if len(chosen) == 1 else FULL
+        async with self._db.transaction() as tx:
+            standing = await tx.one("sync.running", provider_id=provider_id, modes=["sync", "drift"])
+            if standing is not None:
+                return str(standing["id"])
+            return await _start(
+                tx,
+                provider_id,
+                sync_type,
+                "drift" if drift else "sync",
+                [s.value for s in chosen],
+                dry_run,
+                requested_by,
+            )
+
+    async def replay(self, provider_id: str, requested_by: str | None) -> str:
+        """Put a run into the queue that tries everything again that could not be written."""
+        async with self._db.transaction() as tx:
+            standing = await tx.one("sync.running", provider_id=provider_id, modes=["replay"])
+            if standing is not None:
+                return str(standing["id"])
+            return await _start(tx, provider_id, REPLAY, "replay", [], False, requested_by)
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        """One run with its counts, problems and progress.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        row = await self._db.one("sync.run", run_id=run_id)
+        if row is None:
+            raise NotFoundError("There is no such run.")
+        return row
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask a run to stop at its next page; one that has not begun is over at once. What it wrote stays."""
+        row = await self._db.one("sync.ask_to_cancel", run_id=run_id)
+        if row is None:
+            raise ConflictError("This run is over.", hint="Look at its outcome.")
+        if row["not_begun"]:
+            await self._db.run("sync.cancel_not_begun", run_id=run_id)
+
+    async def undo(self, run_id: str, requested_by: str | None) -> dict[str, Any]:
+        """Take back what a run wrote, as far as nobody has changed it since; how many rows were restored and kept.
+
+        The provider is paused, because its next run would write the same again.
+
+        Raises:
+            ConflictError: the run still works, or was undone before.
+        """
+        found = await self.run(run_id)
+        async with self._db.transaction() as tx:
+            outcome = await tx.one("sync.undo", run_id=run_id)
+            if outcome is None:
+                raise ConflictError("This run cannot be undone.")
+            await tx.run("partners.set_paused", provider_id=found["provider_id"], paused=True)
+            await tx.run(
+                "sync.log_undo",
+                provider_id=found["provider_id"],
+                restored=outcome["restored"],
+                data={"undone_run": run_id, "requested_by": requested_by, **outcome},
+            )
+        return outcome
+
+
+async def _start(
+    tx: Queries,
+    provider_id: str,
+    sync_type: str,
+    mode: str,
+    streams: list[str],
+    dry_run: bool,
+    requested_by: str | None,
+) -> str:
+    row = await tx.one(
+        "sync.start",
+        provider_id=provider_id,
+        sync_type=sync_type,
+        mode=mode,
+        streams=streams,
+        dry_run=dry_run,
+        requested_by=requested_by,
+        data={"requested_by": requested_by, "dry_run": dry_run},
+    )
+    run_id = str(row["id"]) if row else ""
+    await defer_run(tx, provider_id, run_id)
+    return run_id
+
+
+async def defer_run(db: Queries | Database, provider_id: str, run_id: str) -> None:
+    """Put a run into the queue; runs of one provider work one after another."""
+    await db.run(
+        "sync.defer",
+        task="sync_run",
+        args={"run_id": run_id},
+        lock=f"partner:{provider_id}",
+        queueing_lock=f"run:{run_id}",
+        at=None,
+    )

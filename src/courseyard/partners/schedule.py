@@ -1,0 +1,61 @@
+"""What happens by itself, once a minute: runs that are due, deliveries that wait, and looking after what was left lying."""
+
+from __future__ import annotations
+
+from courseyard.db import Database
+from courseyard.errors import CourseyardError
+from courseyard.limits import INBOX_LIFETIME
+from courseyard.partners.ports import Emit
+from courseyard.partners.runs import WEBHOOK, Runs, defer_run
+from courseyard.partners.sync import Syncs
+
+
+class Schedule:
+    """Called by the clock of the jobs; two at once do no harm."""
+
+    def __init__(self, db: Database, runs: Runs, syncs: Syncs, emit: Emit) -> None:
+        """Keep what is needed."""
+        self._db = db
+        self._runs = runs
+        self._syncs = syncs
+        self._emit = emit
+
+    async def minute(self) -> None:
+        """Start what is due, and say what has grown stale."""
+        for due in await self._db.all("sync.due"):
+            await self._start(due["provider_id"], drift=False)
+        for due in await self._db.all("sync.due_drift"):
+            await self._start(due["provider_id"], drift=True)
+        for orphan in await self._db.all("sync.orphaned_runs"):
+            await defer_run(self._db, orphan["provider_id"], orphan["id"])
+        for waiting in await self._db.all("sync.due_inboxes"):
+            await self._db.run(
+                "sync.defer", task="sync_inbox", args={"provider_id": waiting["provider_id"]},
+                lock=f"inbox:{waiting['provider_id']}", queueing_lock=f"inbox:{waiting['provider_id']}", at=None,
+            )  # fmt: skip
+        for stale in await self._db.all("sync.newly_stale"):
+            await self._emit("provider.stale", {"provider_id": stale["provider_id"], "provider": stale["name"]})
+
+    async def day(self) -> None:
+        """Forget what is kept for a while only."""
+        await self._db.run("sync.prune_changes")
+        await self._db.run("sync.prune_inbox", age=INBOX_LIFETIME)
+
+    async def work_inbox(self, provider_id: str) -> None:
+        """Write what a partner pushed, as one run."""
+        row = await self._db.one("sync.inbox_waits", provider_id=provider_id)
+        if row is None:
+            return
+        started = await self._db.one(
+            "sync.start", provider_id=provider_id, sync_type=WEBHOOK, mode="webhook", streams=[], dry_run=False,
+            requested_by=None, data={},
+        )  # fmt: skip
+        if started is not None:
+            await self._syncs.work(started["id"])
+
+    async def _start(self, provider_id: str, *, drift: bool) -> None:
+        try:
+            await self._runs.start(provider_id, drift=drift)
+        except CourseyardError:
+            # A provider that cannot be fetched from (push only, or of a kind that is gone) has nothing to be late with.
+            return

@@ -1,0 +1,387 @@
+"""The work of a run: pages from the connector, batches into the database, and the place to go on from after a crash.
+
+Every batch is one call that writes rows, counts and the place together, so that a worker may die at any moment: the
+next one goes on behind the last batch, and what comes twice changes nothing. A record that cannot be written is kept
+with its reason and never stops a run. It must not know where records come from, nor what a page shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from courseyard.db import Database
+from courseyard.errors import (
+    ConflictError,
+    CourseyardError,
+    DatabaseBusyError,
+    InvalidInputError,
+    PartnerAnswerError,
+    PartnerError,
+    RunTakenOverError,
+)
+from courseyard.limits import (
+    DRY_RUN_CHANGES_SHOWN,
+    FAILING_AFTER_RUNS,
+    MAX_SYNC_PAGES,
+    MIN_LISTED_SHARE,
+    SYNC_BATCH_RECORDS,
+)
+from courseyard.partners.batch import LISTED, batch_of, digest_of, in_order, item_of, key_of
+from courseyard.partners.connector import Connector, Cursor, Page, Scope, Stream
+from courseyard.partners.fields import mapped
+from courseyard.partners.identity import make_unknown
+from courseyard.partners.ports import Emit, MakePerson
+from courseyard.partners.providers import Provider, Providers
+from courseyard.partners.records import Course, Enrolment, Gone, Record, from_json, to_json
+from courseyard.partners.runs import REPLAY
+
+log = structlog.get_logger()
+
+# What the database says to a record that is at fault itself: the rest of its batch is written without it.
+_AT_FAULT = (ConflictError, InvalidInputError)
+
+_BUSY_TRIES = 5
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run in the hands of this worker."""
+
+    id: str
+    token: str
+    provider: Provider
+    mode: str
+    dry: bool
+    streams: list[str]
+    since: Mapping[str, Any]
+    started_at: datetime
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    cancelled: bool = False
+    stream: str | None = None
+    # Enrolments that a dry run would have made, so that their modules are not counted as lost.
+    imagined: set[str] = field(default_factory=set)
+
+
+class Syncs:
+    """Works on runs. One at a time per provider is the queue's business; a second worker is refused by its token."""
+
+    def __init__(
+        self, db: Database, providers: Providers, make_person: MakePerson, emit: Emit, clock: Callable[[], datetime]
+    ) -> None:
+        """``make_person`` is asked where a provider's settings say that unknown people are to be made."""
+        self._db = db
+        self._providers = providers
+        self._make_person = make_person
+        self._emit = emit
+        self._clock = clock
+
+    async def work(self, run_id: str, *, last_try: bool = True) -> None:
+        """Do what a run is for, from where it stands to its end.
+
+        ``last_try``: whether nobody will come back to it, so that a partner that is down ends it.
+
+        Raises:
+            PartnerError: the partner is down or busy and this is not the last try; the run stays as it is.
+        """
+        token = str(uuid4())
+        row = await self._db.one("sync.claim", run_id=run_id, token=token)
+        if row is None:
+            return
+        provider = await self._providers.get(row["provider_id"])
+        run = _Run(
+            run_id, token, provider, row["mode"], row["dry_run"], list(row["streams"]),
+            row["watermarks_before"], row["started_at"], list(row["problems"]), row["cancel_requested"],
+        )  # fmt: skip
+        try:
+            await self._work(run, row)
+        except RunTakenOverError:
+            log.info("sync: another worker goes on with the run, or it is over", run_id=run_id)
+        except PartnerError as error:
+            if error.retryable and not last_try:
+                await self._db.run("sync.note", run_id=run_id, data={"waiting_because": error.detail})
+                raise
+            await self._add_problem(run, run.stream, error)
+            await self._finish(run)
+        except CourseyardError as error:
+            await self._add_problem(run, run.stream, error)
+            await self._finish(run)
+        except Exception as error:
+            await self._add_problem(
+                run, row["stream"], CourseyardError("Courseyard itself made a mistake in this run.")
+            )
+            await self._finish(run)
+            raise error
+
+    async def _work(self, run: _Run, row: Mapping[str, Any]) -> None:
+        if run.mode == "webhook":
+            await self._inbox(run)
+        elif run.mode == "replay":
+            await self._replay(run, everything=True)
+        else:
+            connector = self._providers.open(run.provider)
+            at = run.streams.index(row["stream"]) if row["stream"] in run.streams else 0
+            for place, stream in enumerate(run.streams[at:]):
+                if run.cancelled:
+                    break
+                await self._stream(run, connector, Stream(stream), row["cursor"] if place == 0 else None)
+        if not run.cancelled and not run.dry and run.mode != "replay":
+            await self._replay(run, everything=False)
+        await self._finish(run)
+
+    async def _stream(self, run: _Run, connector: Connector, stream: Stream, cursor: Cursor | None) -> None:
+        """One stream to its end. After a fault that asking again would not mend, the next stream has its turn."""
+        run.stream = stream
+        courses = [r["external_id"] for r in await self._db.all("partners.known_courses", provider_id=run.provider.id)]
+        scope = Scope(courses, None if run.mode == "drift" else run.since.get(stream), self._clock())
+        try:
+            for _ in range(MAX_SYNC_PAGES):
+                page = await connector.fetch(stream, cursor, scope)
+                if page.next is not None and page.next == cursor:
+                    raise PartnerAnswerError("The partner's pages go in a circle.")
+                await self._write_page(run, stream, page)
+                if page.next is None:
+                    await self._end_stream(run, connector, stream, page)
+                    return
+                cursor = page.next
+                beat = await self._db.one("sync.beat", run_id=run.id, token=run.token)
+                if beat is None:
+                    raise RunTakenOverError
+                if beat["cancel_requested"]:
+                    run.cancelled = True
+                    return
+            raise PartnerAnswerError("The partner's pages do not end.")
+        except PartnerError as error:
+            if error.retryable:
+                raise
+            await self._add_problem(run, stream, error)
+            await self._db.run("sync.next_stream", run_id=run.id, token=run.token, stream=stream)
+
+    async def _write_page(self, run: _Run, stream: Stream, page: Page) -> None:
+        place = {
+            "stream": stream,
+            "cursor": page.next,
+            "total": page.total,
+        }
+        await self._reject(run, stream, page.rejected)
+        mapping = run.provider.settings.field_mapping
+        records = in_order(mapped(record, mapping) for record in page.records)
+        chunks = [records[i : i + SYNC_BATCH_RECORDS] for i in range(0, len(records), SYNC_BATCH_RECORDS)] or [[]]
+        for chunk in chunks:
+            await self._apply(run, chunk, place if chunk is chunks[-1] else None)
+
+    async def _end_stream(self, run: _Run, connector: Connector, stream: Stream, page: Page) -> None:
+        if page.complete and connector.capabilities.streams.get(stream) == "full":
+            await self._mark_gone(run, stream)
+        if not run.dry:
+            await self._db.run(
+                "sync.stream_done",
+                provider_id=run.provider.id,
+                stream=stream,
+                watermark=page.watermark,
+                data_at=page.data_at,
+            )
+        await self._db.run("sync.next_stream", run_id=run.id, token=run.token, stream=stream)
+
+    async def _mark_gone(self, run: _Run, stream: Stream) -> None:
+        """What a full listing did not hold is gone at the partner, unless the listing looks broken."""
+        provider_id, kind = run.provider.id, LISTED[stream]
+        if stream is Stream.CATALOGUE:
+            missing = await self._db.all("partners.mirror_not_seen", provider_id=provider_id, since=run.started_at)
+            known = await self._db.one("partners.mirror_size", provider_id=provider_id)
+        else:
+            missing = await self._db.all("partners.not_seen", provider_id=provider_id, kind=kind, run_id=run.id)
+            known = await self._db.one("partners.known_size", provider_id=provider_id, kind=kind)
+        total = known["n"] if known else 0
+        if not missing:
+            return
+        if len(missing) > total * (1 - MIN_LISTED_SHARE) and len(missing) > 5:
+            error = PartnerAnswerError(
+                f"The partner listed only {total - len(missing)} of {total} known records; nothing was marked as gone.",
+                hint="Look at what the token may see; if they really are gone, mark them on the provider's pages.",
+            )
+            await self._add_problem(run, stream, error)
+            return
+        keys = [row["external_id"] for row in missing]
+        if run.dry:
+            if stream is Stream.CATALOGUE:
+                await self._db.run("partners.mirror_gone", provider_id=provider_id, keys=keys)
+            return
+        for i in range(0, len(keys), SYNC_BATCH_RECORDS):
+            some = keys[i : i + SYNC_BATCH_RECORDS]
+            await self._apply(run, [Gone(kind=kind, external_id=key) for key in some], None)  # type: ignore[arg-type]  # of LISTED
+
+    async def _apply(self, run: _Run, records: Sequence[Record], place: Mapping[str, Any] | None) -> None:
+        """Write a batch. Where the database refuses it, its halves, down to the record that is at fault."""
+        if not records and place is None:
+            return
+        batch = batch_of(records)
+        if run.provider.settings.unknown_people == "make" and "people" in batch and not run.dry:
+            await make_unknown(self._db, run.provider.id, batch["people"], self._make_person)
+        try:
+            if run.dry:
+                await self._imagine(run, records, batch, place)
+            else:
+                await self._write(run, batch, place)
+        except _AT_FAULT as error:
+            if len(records) < 2:
+                await self._refused(run, records, error)
+                await self._apply(run, [], place)
+                return
+            half = len(records) // 2
+            await self._apply(run, records[:half], None)
+            await self._apply(run, records[half:], place)
+
+    async def _write(self, run: _Run, batch: Mapping[str, Any], place: Mapping[str, Any] | None) -> None:
+        """One call; again where another writer of the same rows was in the way, as deliveries and runs may be."""
+        for tries in range(_BUSY_TRIES):
+            try:
+                await self._db.one(
+                    "sync.apply",
+                    run_id=run.id,
+                    token=run.token,
+                    batch=dict(batch),
+                    place=place,
+                    **{"import": run.provider.settings.import_rule == "all"},
+                )
+                return
+            except DatabaseBusyError:
+                if tries == _BUSY_TRIES - 1:
+                    raise
+                await asyncio.sleep(0.2 * 2**tries)
+
+    async def _imagine(
+        self, run: _Run, records: Sequence[Record], batch: Mapping[str, Any], place: Mapping[str, Any] | None
+    ) -> None:
+        """What a batch would do: done in a transaction that is taken back. The catalogue's mirror stays, to look at."""
+        courses = [record for record in records if isinstance(record, Course)]
+        counts: dict[str, Any] = {}
+        changes: list[dict[str, Any]] = []
+        lost = 0
+        async with self._db.rehearsal() as tx:
+            row = await tx.one(
+                "sync.apply", run_id=run.id, token=run.token, batch=dict(batch), place=None,
+                **{"import": run.provider.settings.import_rule == "all"},
+            )  # fmt: skip
+            counts = row["counts"] if row else {}
+            changes = await tx.all("sync.preview", run_id=run.id, limit=DRY_RUN_CHANGES_SHOWN)
+            waiting = await tx.one("sync.imagined", run_id=run.id, enrolments=list(run.imagined))
+            lost = waiting["n"] if waiting else 0
+        run.imagined |= {record.external_id for record in records if isinstance(record, Enrolment)}
+        if courses:
+            await self._db.run(
+                "partners.mirror", provider_id=run.provider.id, items=[item_of(record) for record in courses]
+            )
+        if lost and "module" in counts:
+            counts["module"]["failed"] -= lost
+            counts["module"]["created"] = counts["module"].get("created", 0) + lost
+        outcomes = [
+            (name, n) for kind in counts.values() for name, n in kind.items() if name not in ("created", "updated")
+        ]
+        shown = await self._db.one("sync.run", run_id=run.id)
+        room = DRY_RUN_CHANGES_SHOWN - len((shown or {}).get("sync_data", {}).get("preview", []))
+        await self._db.run(
+            "sync.dry_place", run_id=run.id, token=run.token, counts=counts,
+            stream=place["stream"] if place else None, cursor=place["cursor"] if place else None,
+        )  # fmt: skip
+        await self._db.run(
+            "sync.dry_log", run_id=run.id, seen=sum(n for _, n in outcomes),
+            failed=sum(n for name, n in outcomes if name == "failed"), changes=msgspec.to_builtins(changes[:room]) or None,
+        )  # fmt: skip
+
+    async def _refused(self, run: _Run, records: Sequence[Record], error: CourseyardError) -> None:
+        for record in records:
+            kind, key = key_of(record)
+            await self._fail(run, kind, key, to_json(record), "refused", error.detail)
+        await self._db.run("sync.count_rejected", run_id=run.id, n=len(records))
+
+    async def _reject(self, run: _Run, stream: Stream | None, rejected: Sequence[tuple[Any, str]]) -> None:
+        """Records that the connector could not make sense of, kept as the partner sent them."""
+        for raw, reason in rejected:
+            plain = raw if isinstance(raw, dict) else {"value": raw}
+            kind = LISTED[stream] if stream else "record"
+            await self._fail(run, kind, digest_of(plain), plain, "not-understood", reason)
+        if rejected:
+            await self._db.run("sync.count_rejected", run_id=run.id, n=len(rejected))
+
+    async def _fail(self, run: _Run, kind: str, key: str, record: Any, code: str, reason: str) -> None:
+        if run.dry:
+            return
+        user = record.get("user") if isinstance(record, dict) else None
+        person = user.get("external_id") if isinstance(user, dict) else None
+        await self._db.run(
+            "partners.fail", provider_id=run.provider.id, run_id=run.id, kind=kind, external_id=key,
+            person=person, record=record, code=code, reason=reason,
+        )  # fmt: skip
+
+    async def _inbox(self, run: _Run) -> None:
+        """What the partner pushed, in the order in which it came."""
+        while True:
+            waiting = await self._db.all("sync.inbox", provider_id=run.provider.id, limit=50)
+            if not waiting:
+                return
+            records: list[Record] = []
+            for delivery in waiting:
+                await self._reject(run, None, [(raw, reason) for raw, reason in delivery["rejected"]])
+                records += [from_json(document) for document in delivery["records"]]
+            mapping = run.provider.settings.field_mapping
+            ordered = in_order(mapped(record, mapping) for record in records)
+            for i in range(0, len(ordered), SYNC_BATCH_RECORDS):
+                await self._apply(run, ordered[i : i + SYNC_BATCH_RECORDS], None)
+            await self._db.run("sync.inbox_done", run_id=run.id, ids=[delivery["id"] for delivery in waiting])
+            if len(waiting) < 50:
+                return
+
+    async def _replay(self, run: _Run, *, everything: bool) -> None:
+        """Records that waited, tried again: all of them, or those whose reason is gone."""
+        after = 0
+        while True:
+            rows = await self._db.all(
+                "partners.replayable", provider_id=run.provider.id, after=after, limit=SYNC_BATCH_RECORDS,
+                all=everything,
+            )  # fmt: skip
+            if not rows:
+                return
+            await self._apply(run, in_order(from_json(row["record"]) for row in rows), None)
+            after = rows[-1]["id"]
+
+    async def _add_problem(self, run: _Run, stream: str | None, error: CourseyardError) -> None:
+        problem = {"stream": stream, "code": error.code, "detail": error.detail, "advice": error.advice}
+        run.problems.append(problem)
+        await self._db.run("sync.add_problem", run_id=run.id, token=run.token, problems=[problem])
+
+    async def _finish(self, run: _Run) -> None:
+        """Close the run: its status, one sentence, the counts; then whether the provider counts as failing."""
+        standing = await self._db.one("sync.run", run_id=run.id)
+        if standing is None:
+            return
+        status = _status(run, standing)
+        error = "; ".join(dict.fromkeys(p["detail"] for p in run.problems)) or None
+        data = {"counts": standing["counts"], "problems": run.problems, "waiting_because": None}
+        done = await self._db.one("sync.finish", run_id=run.id, token=run.token, status=status, error=error, data=data)
+        if done is None or run.dry or status == "cancelled" or run.mode == REPLAY:
+            return
+        settled = await self._db.one("sync.settle_provider", provider_id=run.provider.id, failed=status == "failed")
+        in_a_row = settled["failures_in_a_row"] if settled else 0
+        if in_a_row == FAILING_AFTER_RUNS:
+            await self._emit(
+                "provider.failing",
+                {"provider_id": run.provider.id, "provider": run.provider.name, "runs": in_a_row, "error": error},
+            )
+
+
+def _status(run: _Run, standing: Mapping[str, Any]) -> str:
+    """``failed`` only when nothing came of it: a run that brought something and missed something is ``partial``."""
+    if run.cancelled:
+        return "cancelled"
+    broken = {problem["stream"] for problem in run.problems}
+    if run.problems and (len(broken & set(run.streams)) >= len(run.streams) or not standing["records_processed"]):
+        return "failed"
+    return "partial" if run.problems or standing["records_failed"] else "succeeded"
