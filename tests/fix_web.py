@@ -20,6 +20,7 @@ import uvicorn
 
 from courseyard.cli.running import listen
 from courseyard.demo import build_courses
+from courseyard.jobs import Jobs
 from courseyard.main import compose
 from courseyard.settings import Settings
 from courseyard.web.context import Services
@@ -51,6 +52,7 @@ class RunningSite:
     origins: Origins
     services: Services
     loop: asyncio.AbstractEventLoop
+    jobs: Jobs
     clients: list[httpx.Client] = field(default_factory=list)
 
     @property
@@ -66,6 +68,10 @@ class RunningSite:
     def run(self, work: Awaitable[T]) -> T:
         """Run a coroutine of the services inside of the server."""
         return asyncio.run_coroutine_threadsafe(_await(work), self.loop).result(30)
+
+    def work(self) -> None:
+        """Do the background jobs until nothing is left to do now."""
+        asyncio.run_coroutine_threadsafe(self.jobs.drain(), self.loop).result(120)
 
     def sql(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         """Ask the database directly, as its owner."""
@@ -154,7 +160,9 @@ class running_site:  # noqa: N801  # reads as what it is: a context manager
         async with compose(self._settings, self._url, origins) as site:
             config = uvicorn.Config(site.application, lifespan="off", log_level="warning", access_log=False)
             self._server = _Announcing(config, self._ready.set)
-            self._site = RunningSite(self._settings, self._url, origins, site.services, asyncio.get_running_loop())
+            self._site = RunningSite(
+                self._settings, self._url, origins, site.services, asyncio.get_running_loop(), site.jobs
+            )
             await self._server.serve(sockets)
 
 

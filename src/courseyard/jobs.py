@@ -1,7 +1,7 @@
 """Background work: a few lines per task, each of which calls into the folder that knows how.
 
-The queue is procrastinate's, in schema ``jobs`` of the same database: a job is there exactly if the change that caused it
-is. Jobs of one lock run one after another; a job whose worker died is taken up again by another worker.
+The queue is procrastinate's, in schema ``jobs`` of the same database: a job is there exactly if the change that caused
+it is. Jobs of one lock run one after another; a job whose worker died is taken up again by another worker.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Jobs:
         async with AsyncExitStack() as stack:
             app = await stack.enter_async_context(self._app().open_async())
             await _rescue(app)
+            await _each(self._seal_anew)
             await app.run_worker_async(
                 queues=[QUEUE],
                 concurrency=_CONCURRENCY,
@@ -65,9 +66,14 @@ class Jobs:
                 queues=[QUEUE], wait=False, install_signal_handlers=False, listen_notify=False, delete_jobs="successful"
             )
 
+    async def _seal_anew(self) -> None:
+        if sealed := await self._hub.providers.seal_anew():
+            log.info("partners: credentials are sealed with the new key", providers=sealed)
+
     def _app(self) -> procrastinate.App:
         async def find_tables(connection: Any) -> None:
             await connection.execute("set search_path = jobs")
+            await connection.commit()
 
         connector = procrastinate.PsycopgConnector(
             conninfo=self._url, min_size=1, max_size=_CONCURRENCY + 2, configure=find_tables
@@ -105,8 +111,6 @@ async def _each(*tasks: Callable[[], Awaitable[None]]) -> None:
     for failure in failures:
         if isinstance(failure, Exception):
             log.error("jobs: a regular task failed", error=repr(failure))
-    if failures:
-        raise failures[0]
 
 
 async def _rescue(app: procrastinate.App) -> None:

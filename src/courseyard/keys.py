@@ -44,6 +44,22 @@ def derive_key(secret: str, purpose: str) -> bytes:
     return hmac.digest(secret.encode(), f"courseyard/{purpose}".encode(), hashlib.sha256)
 
 
+def credential_keys(configured: str | None, secret: str) -> list[bytes]:
+    """The keys for partners' credentials, the current one first. Without any of its own, one made from the secret.
+
+    Raises:
+        SetupError: one of them is too short to be safe.
+    """
+    own = [key.strip() for key in (configured or "").split(",") if key.strip()]
+    if any(len(key) < MIN_SECRET_CHARS for key in own):
+        raise SetupError(
+            f"A key in COURSEYARD_CREDENTIALS_KEYS is shorter than {MIN_SECRET_CHARS} characters.",
+            hint="Set each to a long random string, for example the output of: openssl rand -hex 32",
+        )
+    # What was sealed before there were keys of its own still opens.
+    return [derive_key(key, "credentials") for key in [*own, secret]]
+
+
 def _read_or_make(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():

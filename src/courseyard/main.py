@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -16,20 +17,31 @@ import typer
 from starlette.types import ASGIApp
 
 from courseyard import __version__
-from courseyard.cli import admin, db, demo, doctor, package, serve
+from courseyard.cli import admin, db, demo, doctor, package, serve, worker
 from courseyard.content import importer
 from courseyard.content.leftovers import remove_abandoned
 from courseyard.content.store import PackageFiles, open_store
 from courseyard.db import Database
 from courseyard.errors import CourseyardError
-from courseyard.keys import derive_key, read_secret
+from courseyard.jobs import Jobs
+from courseyard.keys import credential_keys, derive_key, read_secret
 from courseyard.limits import ABANDONED_AFTER
 from courseyard.logs import configure_logs
+from courseyard.partners.catalogue import Catalogue
+from courseyard.partners.hub import Hub
+from courseyard.partners.identity import Identities
+from courseyard.partners.inbox import Inbox
+from courseyard.partners.providers import Providers
+from courseyard.partners.runs import Runs
+from courseyard.partners.schedule import Schedule
+from courseyard.partners.sealing import Sealing
+from courseyard.partners.sync import Syncs
 from courseyard.people import (
     AccessTokens,
     Accounts,
     Directory,
     Identity,
+    NewLearner,
     Passwords,
     SupabaseAdmin,
     SupabaseTokens,
@@ -52,6 +64,7 @@ class Site:
 
     application: ASGIApp
     services: Services
+    jobs: Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ async def compose(settings: Settings, database_url: str, origins: Origins) -> As
             content = _content_origin(origins, db, store, secret)
             cleaning = asyncio.create_task(_clean_up(db, store, services.upload_folder))
             try:
-                yield Site(_application(services, content), services)
+                yield Site(_application(services, content), services, Jobs(database_url, services.hub))
             finally:
                 cleaning.cancel()
     finally:
@@ -105,16 +118,53 @@ def _services(
     access_tokens = AccessTokens(derive_key(secret, "access"))
     supabase = SupabaseTokens(client, settings.supabase_url, settings.supabase_jwt_secret)
     users = SupabaseAdmin(client, settings.supabase_url, settings.supabase_service_role_key)
+    directory = Directory(db, users)
     return Services(
         origins=origins,
         db=db,
         accounts=Accounts(db, Passwords()),
-        directory=Directory(db, users),
+        directory=directory,
         identity=Identity(db, settings.service_key, access_tokens, supabase),
         access_tokens=access_tokens,
         packages=_Packages(db, store),
         courses=Enrolments(db, PlayTokens(secret), str(origins.content), _now),
         upload_folder=settings.data / "uploads",
+        hub=_hub(settings, origins, db, client, secret, directory),
+    )
+
+
+def _hub(
+    settings: Settings,
+    origins: Origins,
+    db: Database,
+    client: httpx.AsyncClient,
+    secret: str,
+    directory: Directory,
+) -> Hub:
+    async def make_person(email: str, name: str | None, external_id: str | None) -> str:
+        return await directory.learner(NewLearner(email=email, name=name, external_id=external_id))
+
+    async def emit(event: str, data: dict[str, Any]) -> None:
+        log.warning(event, **data)
+
+    providers = Providers(
+        db,
+        client,
+        Sealing(credential_keys(settings.credentials_keys, secret)),
+        inbound_url=f"{origins.app}/api/partners/inbound",
+        upload_area=settings.partner_files or str((settings.data / "partner-files").absolute()),
+        partner_folder=str(settings.partner_folder or ""),
+    )
+    runs = Runs(db, providers)
+    syncs = Syncs(db, providers, make_person, emit, _now)
+    return Hub(
+        providers=providers,
+        runs=runs,
+        syncs=syncs,
+        schedule=Schedule(db, runs, syncs, emit),
+        catalogue=Catalogue(db),
+        identities=Identities(db, runs),
+        inbox=Inbox(db, providers),
     )
 
 
@@ -155,6 +205,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serve.register(commands, compose)
+worker.register(commands, compose)
 demo.register(commands, compose)
 admin.register(commands, compose)
 doctor.register(commands)

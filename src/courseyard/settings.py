@@ -49,10 +49,6 @@ class Settings:
         default=None,
         metadata={"doc": "Where files uploaded for partners lie, a folder or s3://…; absent = DATA/partner-files."},
     )
-    partner_folders: str | None = field(
-        default=None,
-        metadata={"doc": "Folders, separated by commas, that providers of kind 'files' may read; absent = none."},
-    )
     app_url: str | None = field(default=None, metadata={"doc": "Address of the app; absent = http://localhost:PORT."})
     content_url: str | None = field(
         default=None, metadata={"doc": "Address of player and content; absent = http://127.0.0.1:PORT."}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
+import structlog
 import typer
 import uvloop
 
@@ -19,9 +20,21 @@ from courseyard.settings import Settings, read_settings
 from courseyard.web.context import Services
 from courseyard.web.origins import Origins
 
+log = structlog.get_logger()
+
+# A database that is away for a moment is asked again this much later.
+_WORKER_PAUSE_SECONDS = 5.0
+
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
 DataOption = Annotated[Path | None, typer.Option(help="Directory for packages, keys and the embedded database.")]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on; this machine alone when absent.")]
+
+
+class Worker(Protocol):
+    """Works on background jobs."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
 
 
 class Site(Protocol):
@@ -34,6 +47,10 @@ class Site(Protocol):
     @property
     def services(self) -> Services:
         """What the request handlers use."""
+
+    @property
+    def jobs(self) -> Worker:
+        """What works on the background jobs."""
 
 
 Compose = Callable[[Settings, str, Origins], AbstractAsyncContextManager[Site]]
@@ -74,11 +91,34 @@ def run_server(compose: Compose, settings: Settings, host: str | None, port: int
                 started=lambda: typer.echo("\n".join(lines)),
                 signals=signals,
             )
-            await server.serve(sockets)
+            async with working(site.jobs if settings.worker else None):
+                await server.serve(sockets)
 
     with database(settings) as database_url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(database_url))
     typer.echo("Stopped.")
+
+
+@asynccontextmanager
+async def working(worker: Worker | None) -> AsyncIterator[None]:
+    """Let a worker do the background jobs as long as this is open. One that breaks is started again, and told."""
+
+    async def keep(worker: Worker) -> None:
+        while True:
+            try:
+                await worker.run()
+            except Exception as error:
+                log.error("jobs: the worker broke off and starts again", error=repr(error))
+            await asyncio.sleep(_WORKER_PAUSE_SECONDS)
+
+    task = asyncio.create_task(keep(worker)) if worker is not None else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 @contextmanager

@@ -16,7 +16,10 @@ from courseyard.db.expected import NEW_TABLES, VIEWS
 from courseyard.db.server import Connection, opened
 from courseyard.errors import MigrationError
 
-_SCHEMAS = ("courseyard", "jobs")
+_SCHEMAS = ("courseyard",)
+
+# The queue of jobs: what waits in it is about rows that go, so that it is neither counted nor kept.
+_QUEUE = "jobs"
 
 _HEAD = """-- Courseyard: rows of the tables that a rollback dropped.
 -- To load it: courseyard db apply, then: gunzip -c THIS-FILE | psql ADDRESS
@@ -115,7 +118,7 @@ def _drop(connection: Connection) -> None:
     if tables:
         # Without cascade: a view or a table of somebody else that needs one of these is a reason to stop.
         connection.execute(sql.SQL("drop table {}").format(sql.SQL(", ").join(tables)))
-    for schema in _SCHEMAS:
+    for schema in (*_SCHEMAS, _QUEUE):
         connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
 
 

@@ -91,16 +91,25 @@ class Providers:
     """Reads, saves and opens providers."""
 
     def __init__(
-        self, db: Database, http: httpx.AsyncClient, sealing: Sealing, inbound_url: str, upload_area: str
+        self,
+        db: Database,
+        http: httpx.AsyncClient,
+        sealing: Sealing,
+        *,
+        inbound_url: str,
+        upload_area: str,
+        partner_folder: str = "",
     ) -> None:
         """``inbound_url``: where partners push to, the provider's id is put behind it; ``upload_area``: where uploaded
-        files lie, a folder or an S3 address, a provider's own below it.
+        files lie, a folder or an S3 address, a provider's own below it; ``partner_folder``: the one folder of this
+        server below which files may be read.
         """
         self._db = db
         self._http = http
         self._sealing = sealing
         self._inbound_url = inbound_url
         self._upload_area = upload_area
+        self._partner_folder = partner_folder
 
     async def all(self) -> list[dict[str, Any]]:
         """Every provider with its state, for the overview."""
@@ -200,7 +209,7 @@ class Providers:
         """
         kind = provider.connector
         values = dict(provider.options) | self._sealing.open(provider.row["secrets"])
-        values["upload_location"] = self.upload_location(provider.id)
+        values |= {"upload_location": self.upload_location(provider.id), "partner_folder": self._partner_folder}
         config = Config(provider.id, values, self.inbound_url(provider.id))
         client = PartnerClient(
             self._http, config.text("base_url"), requests_per_minute=provider.settings.requests_per_minute

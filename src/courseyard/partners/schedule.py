@@ -1,4 +1,4 @@
-"""What happens by itself, once a minute: runs that are due, deliveries that wait, and looking after what was left lying."""
+"""What happens by itself, once a minute: runs that are due, deliveries that wait, and what was left lying."""
 
 from __future__ import annotations
 

@@ -287,13 +287,14 @@ class Syncs:
         ]
         shown = await self._db.one("sync.run", run_id=run.id)
         room = DRY_RUN_CHANGES_SHOWN - len((shown or {}).get("sync_data", {}).get("preview", []))
+        shown_changes = msgspec.to_builtins(changes[:room])
         await self._db.run(
             "sync.dry_place", run_id=run.id, token=run.token, counts=counts,
             stream=place["stream"] if place else None, cursor=place["cursor"] if place else None,
         )  # fmt: skip
         await self._db.run(
             "sync.dry_log", run_id=run.id, seen=sum(n for _, n in outcomes),
-            failed=sum(n for name, n in outcomes if name == "failed"), changes=msgspec.to_builtins(changes[:room]) or None,
+            failed=sum(n for name, n in outcomes if name == "failed"), changes=shown_changes or None,
         )  # fmt: skip
 
     async def _refused(self, run: _Run, records: Sequence[Record], error: CourseyardError) -> None:

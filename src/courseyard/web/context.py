@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from courseyard.db import Database
 from courseyard.errors import NotSignedInError
+from courseyard.partners.hub import Hub
 from courseyard.people import AccessTokens, Accounts, Caller, Directory, Identity
 from courseyard.web.origins import Origins
 from courseyard.web.ports import Courses, Packages
@@ -30,6 +31,7 @@ class Services:
     packages: Packages
     courses: Courses
     upload_folder: Path
+    hub: Hub
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -15,7 +15,7 @@ set search_path = ''
 as $$
 declare
   run courseyard.sync_runs;
-  counts jsonb := '{}';
+  told jsonb := '{}';
   outcome jsonb;
   kind text;
   compare boolean;
@@ -40,16 +40,16 @@ begin
       when 'module' then courseyard.partner_modules_v1(run.provider_id, p_run, p_batch -> kind, compare)
       else courseyard.partner_credentials_v1(run.provider_id, p_run, p_batch -> kind, compare)
     end;
-    counts := counts || pg_catalog.jsonb_build_object(kind, outcome);
+    told := told || pg_catalog.jsonb_build_object(kind, outcome);
   end loop;
   for kind in select pg_catalog.jsonb_object_keys(coalesce(p_batch -> 'gone', '{}')) loop
-    counts := pg_catalog.jsonb_set(counts, array[kind], coalesce(counts -> kind, '{}')
+    told := pg_catalog.jsonb_set(told, array[kind], coalesce(told -> kind, '{}')
       || pg_catalog.jsonb_build_object('gone', courseyard.partner_gone_v1(run.provider_id, p_run, kind, array(
         select pg_catalog.jsonb_array_elements_text(p_batch -> 'gone' -> kind)))));
   end loop;
 
   update courseyard.sync_runs as r set
-      counts = courseyard.add_counts_v1(r.counts, counts),
+      counts = courseyard.add_counts_v1(r.counts, told),
       stream = coalesce(p_place ->> 'stream', r.stream),
       cursor = case when p_place is null then r.cursor else nullif(p_place -> 'cursor', 'null') end,
       total = coalesce((p_place ->> 'total')::integer, r.total),
@@ -60,10 +60,10 @@ begin
     from (
       select coalesce(pg_catalog.sum(n.value::integer) filter (where n.key not in ('created', 'updated')), 0) as seen,
           coalesce(pg_catalog.sum(n.value::integer) filter (where n.key = 'failed'), 0) as failed
-        from pg_catalog.jsonb_each(counts) as k, pg_catalog.jsonb_each_text(k.value) as n
+        from pg_catalog.jsonb_each(told) as k, pg_catalog.jsonb_each_text(k.value) as n
     ) as t
     where l.id = p_run;
-  return counts;
+  return told;
 end
 $$;
 

@@ -14,6 +14,7 @@ declare
   plan courseyard.partner_item_v1[];
   counts jsonb;
   written record;
+  before jsonb;
 begin
   select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
       case
@@ -44,6 +45,10 @@ begin
         limit 1
     ) as o on true;
 
+  select pg_catalog.jsonb_object_agg(e.id, pg_catalog.to_jsonb(e)) into before
+    from public.partner_lms_enrollments as e
+    where e.id in (select i.enrolment_id from pg_catalog.unnest(plan) as i where i.verdict = 'write');
+
   select * into written from courseyard.partner_write_v1('external_module_progress', (
     select pg_catalog.jsonb_agg(
         pg_catalog.jsonb_build_object(
@@ -64,6 +69,13 @@ begin
       left join public.external_module_progress as t on t.id = i.row_id
       where i.verdict = 'write'
   ), p_run);
+
+  -- What the trigger made of the enrolments belongs to this run too.
+  insert into courseyard.sync_changes (run_id, table_name, row_id, before, after)
+    select p_run, 'partner_lms_enrollments', e.id, b.value, pg_catalog.to_jsonb(e)
+      from pg_catalog.jsonb_each(before) as b
+      join public.partner_lms_enrollments as e on e.id = b.key::uuid
+      where pg_catalog.to_jsonb(e) - 'updated_at' is distinct from b.value - 'updated_at';
 
   counts := courseyard.partner_settle_v1(p_provider, p_run, 'module', plan);
   return counts || pg_catalog.jsonb_build_object('created', written.created, 'updated', written.updated);

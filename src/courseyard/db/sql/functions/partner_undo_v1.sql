@@ -23,7 +23,9 @@ begin
   kept := 0;
 
   for change in
-    select c.* from courseyard.sync_changes as c where c.run_id = p_run order by c.id desc
+    -- Modules first: the trigger follows them, and what it does to their enrolments is put right after.
+    select c.* from courseyard.sync_changes as c where c.run_id = p_run
+      order by c.table_name = 'external_module_progress' desc, c.id desc
   loop
     execute pg_catalog.format('select pg_catalog.to_jsonb(t) from public.%I as t where t.id = $1 for update', change.table_name)
       into standing using change.row_id;
@@ -54,6 +56,9 @@ begin
         where k.provider_id = run.provider_id and k.row_id = change.row_id;
     end if;
     restored := restored + 1;
+    delete from courseyard.partner_completions as c using public.partner_lms_enrollments as e
+      where change.table_name = 'partner_lms_enrollments' and c.partner_enrollment_id = change.row_id
+        and e.id = change.row_id and pg_catalog.lower(e.status::text) is distinct from 'completed';
   end loop;
 
   update courseyard.sync_cursors as c set watermark = run.watermarks_before -> c.stream

@@ -255,6 +255,8 @@ begin
   end loop;
 end
 $access$;
+revoke all on all sequences in schema courseyard from public, anon, authenticated;
+grant all on all sequences in schema courseyard to service_role;
 
 -- One record of a batch on its way through the functions below: what is to be done with it, and the rows it is about.
 do $type$
