@@ -7,7 +7,9 @@ set search_path = ''
 as $$
 declare
   run courseyard.sync_runs;
+  of_modules boolean;
   change courseyard.sync_changes;
+  followers jsonb;
   standing jsonb;
   changed text[];
   names text;
@@ -22,45 +24,64 @@ begin
   restored := 0;
   kept := 0;
 
-  for change in
-    -- Modules first: the trigger follows them, and what it does to their enrolments is put right after.
-    select c.* from courseyard.sync_changes as c where c.run_id = p_run
-      order by c.table_name = 'external_module_progress' desc, c.id desc
-  loop
-    execute pg_catalog.format('select pg_catalog.to_jsonb(t) from public.%I as t where t.id = $1 for update', change.table_name)
-      into standing using change.row_id;
-    -- What this run changed, but for the time stamps and what triggers keep.
-    select pg_catalog.array_agg(a.key) into changed
-      from pg_catalog.jsonb_each(change.after) as a
-      where a.key not in ('updated_at', 'created_at') and a.value is distinct from coalesce(change.before, '{}') -> a.key;
-    if standing is null or changed is null or exists (
-      select from pg_catalog.unnest(changed) as c (name) where standing -> c.name is distinct from change.after -> c.name
-    ) and not (change.table_name = 'partner_lms_enrollments' and not exists (
-      -- An enrolment's progress, status and completion follow its modules, whose changes were just taken back.
-      select from pg_catalog.unnest(changed) as c (name)
-        where c.name not in ('progress_percentage', 'status', 'completed_at', 'metadata')
-          and standing -> c.name is distinct from change.after -> c.name
-    )) then
-      kept := kept + 1;
-      continue;
+  -- Enrolments follow their modules by a trigger, step by step; what they are to be is in changes of their own. So they
+  -- are remembered, the modules are taken back, and they are put as they were before their own changes have their turn.
+  select pg_catalog.jsonb_object_agg(e.id, pg_catalog.to_jsonb(e)) into followers
+    from public.partner_lms_enrollments as e
+    where e.id in (
+      select coalesce(c.after ->> 'partner_enrollment_id', c.before ->> 'partner_enrollment_id')::uuid
+        from courseyard.sync_changes as c
+        where c.run_id = p_run and c.table_name = 'external_module_progress'
+    );
+
+  foreach of_modules in array array[true, false] loop
+    for change in
+      select c.* from courseyard.sync_changes as c
+        where c.run_id = p_run and (c.table_name = 'external_module_progress') = of_modules
+        order by c.id desc
+    loop
+      execute pg_catalog.format(
+        'select pg_catalog.to_jsonb(t) from public.%I as t where t.id = $1 for update', change.table_name)
+        into standing using change.row_id;
+      select pg_catalog.array_agg(a.key) into changed
+        from pg_catalog.jsonb_each(change.after) as a
+        where a.key not in ('updated_at', 'created_at')
+          and a.value is distinct from coalesce(change.before, '{}') -> a.key;
+      if standing is null or changed is null or exists (
+        select from pg_catalog.unnest(changed) as c (name)
+          where standing -> c.name is distinct from change.after -> c.name
+      ) then
+        kept := kept + 1;
+        continue;
+      end if;
+      if change.before is null then
+        execute pg_catalog.format('delete from public.%I as t where t.id = $1', change.table_name) using change.row_id;
+        delete from courseyard.partner_keys as k
+          where k.provider_id = run.provider_id and k.row_id = change.row_id;
+      else
+        select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ') into names
+          from pg_catalog.unnest(changed) as c (name);
+        execute pg_catalog.format('update public.%1$I as t set (%2$s) = '
+          || '(select %2$s from pg_catalog.jsonb_populate_record(null::public.%1$I, $2)) where t.id = $1',
+          change.table_name, names) using change.row_id, change.before;
+        update courseyard.partner_keys as k set hash = null, data_at = null, gone_at = null
+          where k.provider_id = run.provider_id and k.row_id = change.row_id;
+      end if;
+      restored := restored + 1;
+    end loop;
+
+    if of_modules and followers is not null then
+      update public.partner_lms_enrollments as e set (status, progress_percentage, completed_at) = (
+          select r.status, r.progress_percentage, r.completed_at
+            from pg_catalog.jsonb_populate_record(null::public.partner_lms_enrollments, followers -> e.id::text) as r
+        )
+        where followers ? e.id::text;
     end if;
-    if change.before is null then
-      execute pg_catalog.format('delete from public.%I as t where t.id = $1', change.table_name) using change.row_id;
-      delete from courseyard.partner_keys as k where k.provider_id = run.provider_id and k.row_id = change.row_id;
-    else
-      select pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ') into names
-        from pg_catalog.unnest(changed) as c (name);
-      execute pg_catalog.format('update public.%1$I as t set (%2$s) = (select %2$s from pg_catalog.jsonb_populate_record(null::public.%1$I, $2)) '
-        || 'where t.id = $1', change.table_name, names) using change.row_id, change.before;
-      update courseyard.partner_keys as k set hash = null, data_at = null, gone_at = null
-        where k.provider_id = run.provider_id and k.row_id = change.row_id;
-    end if;
-    restored := restored + 1;
-    delete from courseyard.partner_completions as c using public.partner_lms_enrollments as e
-      where change.table_name = 'partner_lms_enrollments' and c.partner_enrollment_id = change.row_id
-        and e.id = change.row_id and pg_catalog.lower(e.status::text) is distinct from 'completed';
   end loop;
 
+  delete from courseyard.partner_completions as c using public.partner_lms_enrollments as e
+    where c.partner_enrollment_id = e.id and followers ? e.id::text
+      and pg_catalog.lower(e.status::text) is distinct from 'completed';
   update courseyard.sync_cursors as c set watermark = run.watermarks_before -> c.stream
     where c.provider_id = run.provider_id and c.stream = any (run.streams);
   update courseyard.sync_runs as r set undone_at = pg_catalog.now() where r.id = p_run;
