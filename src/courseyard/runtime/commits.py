@@ -10,7 +10,7 @@ from typing import Any
 from courseyard.datamodel import Model, Problem, finish, summarise
 from courseyard.limits import MAX_VALUE_CHARS
 from courseyard.runtime.courses import Course
-from courseyard.runtime.reporting import Request, decides, report_of, request_of, stores_of, summary_of
+from courseyard.runtime.reporting import Request, decides, report_of, request_of, status_words, stores_of, summary_of
 from courseyard.sequencing import report_status, state_from_json
 
 _INDEX = re.compile(r"\.\d+(?=\.|$)")
@@ -20,13 +20,13 @@ _MAX_DETAIL_CHARS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A commit as it will be written. ``summary`` is None where nothing changed that the attempt depends on."""
+    """A commit as it will be written. ``standing`` is None where nothing changed that the attempt depends on."""
 
     elements: list[tuple[str, str]]
     session_seconds: float | None
     stores: dict[str, str]
     findings: list[dict[str, str]]
-    summary: dict[str, Any] | None
+    standing: Standing | None
     asks: Request | None
 
 
@@ -69,9 +69,17 @@ def judge(
         session_seconds=summarise(course.standard, state).session_seconds,
         stores=stores,
         findings=_findings([*problems, *too_long, *noticed]),
-        summary=rollup.summary(course, state) if rollup and deciding else None,
+        standing=rollup.standing(course, state) if rollup and deciding else None,
         asks=request_of(course.standard, state) if terminate else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand after a commit: the attempt's summary, and per activity that follows the SCO its status."""
+
+    summary: dict[str, Any]
+    marks: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +90,19 @@ class Rollup:
     sequencing: Mapping[str, Any]
     objectives: Mapping[str, Any]
 
-    def summary(self, course: Course, state: Mapping[str, str]) -> dict[str, Any]:
-        """The attempt's summary with what the SCO has said so far."""
+    def standing(self, course: Course, state: Mapping[str, str]) -> Standing:
+        """The attempt and the activities on the way to the SCO, with what the SCO has said so far."""
         status = report_status(
             course.tree,
             state_from_json(self.sequencing["state"]),
             {**self.objectives, **self.sequencing.get("objectives", {})},
             report_of(course.standard, state),
         )
-        return summary_of(course, status, (course.items[self.item], state))
+        path = (course.tree.activities[index].id for index in course.tree.path(course.tree.by_id[self.item]))
+        return Standing(
+            summary_of(course, status, (course.items[self.item], state)),
+            {identifier: status_words(status[identifier]) for identifier in path},
+        )
 
 
 def _changed(

@@ -234,7 +234,7 @@ class Player:
             elements=_json(elements),
             session_seconds=judged.session_seconds if judged else None,
             terminated=commit.terminate,
-            summary=_json(judged.summary) if judged and judged.summary else None,
+            summary=_json(judged.standing.summary) if judged and judged.standing else None,
             stores=_json(judged.stores) if judged and judged.stores else None,
             findings=_json(judged.findings) if judged else None,
             max_gap=MAX_MEASURED_GAP_SECONDS,
@@ -262,6 +262,8 @@ def _acknowledged(commit: Commit, judged: Judged | None, row: dict[str, Any]) ->
     answer: dict[str, Any] = {"ack": commit.seq}
     if judged is not None and judged.findings:
         answer["findings"] = judged.findings
+    if judged is not None and judged.standing is not None:
+        answer["marks"] = judged.standing.marks
     if judged is not None and judged.asks is not None:
         answer["then"] = {"request": judged.asks.name, "target": judged.asks.target}
     return answer

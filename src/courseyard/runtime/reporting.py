@@ -139,6 +139,14 @@ def summary_of(
     return summary
 
 
+def status_words(known: Mapping[str, Any]) -> dict[str, str]:
+    """What the engine knows of an activity, in the words of the table of contents."""
+    return {
+        "completion": _word(known["completion"], "completed", "incomplete"),
+        "success": _word(known["satisfied"], "passed", "failed"),
+    }
+
+
 def is_done(standing: Mapping[str, Any]) -> bool:
     """Whether an attempt has come to a result, so that the next launch may begin another one."""
     if standing["completion"] == "completed" or standing["success"] == "passed":
@@ -148,11 +156,7 @@ def is_done(standing: Mapping[str, Any]) -> bool:
 
 def _summary2004(course: Course, status: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     root = status[course.organization["identifier"]]
-    return {
-        "completion": _word(root["completion"], "completed", "incomplete"),
-        "success": _word(root["satisfied"], "passed", "failed"),
-        "scaled": root["measure"],
-    }
+    return {**status_words(root), "scaled": root["measure"]}
 
 
 def _summary12(course: Course, status: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
