@@ -33,11 +33,11 @@ addEventListener(sessionStorage.lastWords || "unload", () => {
 Open = Callable[..., Awaitable[Page]]
 
 
-def course() -> bytes:
-    """Three parts in a row."""
+def course(body: str = ITEMS + FLOW) -> bytes:
+    """Three parts in a row, or what else the organisation holds."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("imsmanifest.xml", manifest2004(ITEMS + FLOW))
+        archive.writestr("imsmanifest.xml", manifest2004(body))
         archive.writestr("index.html", LESSON)
     return packed.getvalue()
 
@@ -45,10 +45,10 @@ def course() -> bytes:
 class Course:
     """The course on the server, and a learner in it."""
 
-    def __init__(self, site: RunningSite, window: str = "frame") -> None:
+    def __init__(self, site: RunningSite, window: str = "frame", body: str = ITEMS + FLOW) -> None:
         self.site = site
         self.client = site.client()
-        made = upload(self.client, course(), "course.zip")
+        made = upload(self.client, course(body), "course.zip")
         assert made.status_code == 201, made.text
         self.package = made.json()["id"]
         if window == "new":
@@ -250,9 +250,17 @@ async def test_each_part_finds_a_fresh_api_before_it_runs(page: Page, course_of:
 
 async def test_the_end_shows_the_result_and_leads_back(page: Page, course_of: Course) -> None:
     frame = await start(page, course_of, redirect_url=f"{course_of.site.app}/healthz")
-    await call(frame, "SetValue", "cmi.completion_status", "completed")
+    for element, value in (
+        ("cmi.completion_status", "completed"),
+        ("cmi.success_status", "failed"),
+        ("cmi.score.scaled", "0.4"),
+        ("cmi.session_time", "PT1H5M"),
+    ):
+        assert await call(frame, "SetValue", element, value) == "true"
     await page.click("[data-nav=exitAll]")
     await page.wait_for_selector("body[data-state=ended]")
+    facts = await page.locator("#ended-facts").inner_text()
+    assert facts.split("\n") == ["Score", "13.33", "Time", "1 h 5 min", "Progress", "33 %"]
     await expect(page.get_by_role("link", name="Return to my courses")).to_be_focused()
     await page.wait_for_timeout(2500)
     await expect(page.locator("body")).to_have_attribute("data-state", "ended")
@@ -307,6 +315,12 @@ async def test_by_keyboard_and_for_screen_readers(page: Page, course_of: Course)
     await expect(page.locator("nav#toc")).to_be_hidden()
 
 
+async def other_page(context: BrowserContext, page: Page) -> Page:
+    """The window that the page has opened; wait for it."""
+    others = [other for other in context.pages if other is not page]
+    return others[0] if others else await context.wait_for_event("page")
+
+
 async def test_a_window_of_its_own(browser: Browser, site: RunningSite) -> None:
     course_of = Course(site, "new")
     context: BrowserContext = await browser.new_context()
@@ -318,7 +332,7 @@ async def test_a_window_of_its_own(browser: Browser, site: RunningSite) -> None:
     if await button.inner_text() == "Open the window":  # blocked, as it did not come from a click
         await button.click()
     await expect(button).to_have_text("Show the window")
-    content = next(other for other in context.pages if other is not page)
+    content = await other_page(context, page)
     await content.wait_for_url("**/index.html*")
     assert (await content.evaluate("atStart"))[:2] == ["object", "true"]
     await content.evaluate("api.SetValue('cmi.location', 'in the window')")
@@ -448,3 +462,44 @@ async def test_where_local_storage_is_full_or_forbidden(page: Page, course_of: C
     assert await call(frame, "GetValue", "cmi.location") == "page 2"
     await saved(other)
     assert await other.evaluate(keys) == 0
+
+
+async def test_the_contents_show_what_a_commit_has_changed(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    part = page.locator("nav#toc [data-item=i1]")
+    await expect(part).to_have_accessible_name("Part 1")
+    await call(frame, "SetValue", "cmi.completion_status", "incomplete")
+    await call(frame, "Commit", "")
+    await expect(part).to_have_accessible_name("Part 1 (in progress)")
+    await call(frame, "SetValue", "cmi.success_status", "passed")
+    await call(frame, "Commit", "")
+    await expect(part).to_have_accessible_name("Part 1 (passed)")
+    await expect(part.locator(".mark")).to_have_text("✓")
+    await expect(part).to_have_attribute("aria-current", "true")
+
+
+def timed(seconds: int, action: str) -> str:
+    """Two parts, the first of which has a time limit."""
+    return (
+        '<item identifier="i1" identifierref="r"><title>Part 1</title>'
+        f"<adlcp:timeLimitAction>{action}</adlcp:timeLimitAction><imsss:sequencing>"
+        f'<imsss:limitConditions attemptAbsoluteDurationLimit="PT{seconds}S"/></imsss:sequencing></item>'
+        f'<item identifier="i2" identifierref="r"><title>Part 2</title></item>{FLOW}'
+    )
+
+
+async def test_a_part_closes_when_its_time_is_over(page: Page, site: RunningSite) -> None:
+    course_of = Course(site, body=timed(3, "exit,message"))
+    frame = await start(page, course_of)
+    await expect(page.get_by_role("timer")).to_contain_text("0:0")
+    await frame.evaluate("sessionStorage.lastWords = 'unload'")
+    await page.wait_for_selector("body[data-state=ended]", timeout=10_000)
+    await told(page, "The time for “Part 1” is over (3 seconds), so it was closed.")
+    await expect(page.get_by_role("timer")).to_be_hidden()
+
+
+async def test_a_part_whose_time_may_be_passed_only_says_so(page: Page, site: RunningSite) -> None:
+    course_of = Course(site, body=timed(2, "continue,message"))
+    await start(page, course_of)
+    await told(page, "The time for this part is over. You can go on.")
+    await expect(page.locator("body")).to_have_attribute("data-state", "running")

@@ -38,7 +38,8 @@ async def test_first_launch_delivers_the_sco_with_the_learners_data(classroom):
 async def test_a_commit_reaches_the_public_tables(either_classroom):
     enrolment = await either_classroom.enrol(await either_classroom.course(manifest12()))
     window = await either_classroom.open(enrolment)
-    assert await window.commit((STATUS, "passed"), (SCORE, "85"), ("cmi.core.session_time", "00:10:00")) == {"ack": 1}
+    answer = await window.commit((STATUS, "passed"), (SCORE, "85"), ("cmi.core.session_time", "00:10:00"))
+    assert (answer["ack"], answer["marks"]["i"]) == (1, {"completion": "completed", "success": "passed"})
     row = await either_classroom.enrolment(enrolment)
     assert (row["status"], row["score"], row["progress_percentage"], row["attempts"]) == ("passed", 85, 100, 1)
     assert row["time_spent_seconds"] == 600

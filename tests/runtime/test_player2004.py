@@ -258,3 +258,72 @@ async def test_the_next_attempt_runs_on_the_new_version_and_the_present_one_stay
         await again.commit((DONE, "completed"), (RESULT, "passed"), terminate=True)
     await again.go("exitAll")
     assert (await classroom.open(enrolment)).item == "new"
+
+
+LIMITED = (
+    '<imsss:limitConditions attemptAbsoluteDurationLimit="PT{seconds}S"/>'
+    '<imsss:deliveryControls completionSetByContent="true" objectiveSetByContent="true"/>'
+)
+
+
+def limited(name: str, seconds: int, action: str) -> str:
+    sequencing = LIMITED.format(seconds=seconds)
+    return item(name, sequencing, f"<adlcp:timeLimitAction>{action}</adlcp:timeLimitAction>")
+
+
+async def pass_time(classroom, window, seconds: int) -> None:
+    """The page is open that long, as its heartbeats tell."""
+    for _ in range(seconds // 60):
+        await classroom.sql("update courseyard.launches set last_seen_at = last_seen_at - interval '60 seconds'")
+        await window.player.heartbeat(window.session)
+
+
+async def test_time_that_is_used_up_ends_the_session_as_a_time_out_does(classroom):
+    enrolment = await classroom.enrol(await classroom.course(course(limited("a", 300, "exit,message"), item("b"))))
+    window = await classroom.open(enrolment)
+    assert window.data["cmi.max_time_allowed"] == "PT300S"
+    assert window.view["delivery"]["time_limit"] == {"seconds_left": 300, "exits": True, "tells": True}
+    await window.commit((PLACE, "7"), (EXIT, "suspend"))
+    view = await window.go("exit", source="clock")
+    assert (view["unchanged"], window.item) == (True, "a"), "a page whose clock is ahead is not believed"
+    await pass_time(classroom, window, 300)
+    view = await window.go("exit", source="clock")
+    assert view["state"] == "ended"
+    assert view["message"] == "The time for “a” is over (5 minutes), so it was closed."
+    again = await classroom.open(enrolment)
+    assert (again.item, again.data["cmi.entry"]) == ("a", "ab-initio") and PLACE not in again.data
+    assert again.view["delivery"]["time_limit"]["seconds_left"] == 300
+
+
+async def test_a_clock_stands_while_the_learner_is_elsewhere(classroom):
+    body = course(limited("a", 600, "exit,no message"), item("b"))
+    window = await classroom.open(await classroom.enrol(await classroom.course(body)))
+    await pass_time(classroom, window, 240)
+    await window.commit((EXIT, "suspend"), terminate=True)
+    await window.go("continue")
+    assert window.view["delivery"]["time_limit"] is None
+    await pass_time(classroom, window, 300)
+    await window.go("previous")
+    assert 355 < window.view["delivery"]["time_limit"]["seconds_left"] <= 360
+    await pass_time(classroom, window, 360)
+    view = await window.go("exit", source="clock")
+    assert (view["state"], view["message"]) == ("ended", None), "without a message none is told"
+
+
+@pytest.mark.parametrize(("action", "tells"), [("continue,message", True), ("continue,no message", None)])
+async def test_time_that_may_be_passed_closes_nothing(classroom, action, tells):
+    window = await classroom.open(await classroom.enrol(await classroom.course(course(limited("a", 60, action)))))
+    limit = window.view["delivery"]["time_limit"]
+    assert limit == (tells and {"seconds_left": 60, "exits": False, "tells": True})
+    await pass_time(classroom, window, 300)
+    view = await window.go("exit", source="clock")
+    assert (view["state"], view["unchanged"]) == ("running", True)
+
+
+async def test_a_commit_tells_how_the_activities_stand(classroom):
+    inner = f"<item identifier='m'><title>m</title>{item('a')}{item('b')}{FLOW}</item>"
+    window = await classroom.open(await classroom.enrol(await classroom.course(course(inner, item("c")))))
+    assert "marks" not in await window.commit((PLACE, "1"))
+    answer = await window.commit((DONE, "completed"), (RESULT, "failed"))
+    unknown = {"completion": "unknown", "success": "unknown"}
+    assert answer["marks"] == {"o": unknown, "m": unknown, "a": {"completion": "completed", "success": "failed"}}

@@ -104,7 +104,7 @@ async def test_a_learner_works_over_http(site):
     assert session["view"]["state"] == "running"
     content = await site.get(session["view"]["delivery"]["url"])
     assert content.text == "<p>Hello</p>"
-    assert (await site.post("/play/api/commit", json=commit(session), headers=bearer)).json() == {"ack": 1}
+    assert (await site.post("/play/api/commit", json=commit(session), headers=bearer)).json()["ack"] == 1
     window = {"attempt": session["attempt"], "epoch": session["epoch"]}
     assert (await site.post("/play/api/heartbeat", json=window, headers=bearer)).json() == {}
     view = (await site.post("/play/api/navigate", json=window | {"request": "exitAll"}, headers=bearer)).json()

@@ -8,6 +8,7 @@ from typing import Any
 
 from courseyard.db import Queries
 from courseyard.errors import NotFoundError
+from courseyard.runtime.clock import Clock, TimeLimit, is_over, limit_of
 from courseyard.runtime.courses import Course, Courses
 from courseyard.sequencing import Globals, State, state_from_json, state_to_json
 
@@ -39,6 +40,7 @@ class Attempt:
     state: State
     objectives: Globals
     stores: dict[str, str] = field(default_factory=dict)
+    clocks: dict[str, Clock] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -71,6 +73,19 @@ class Attempt:
         """What the open SCO has set so far."""
         return dict(self.row["data"] or {})
 
+    @property
+    def time_limit(self) -> tuple[TimeLimit, Clock] | None:
+        """The limit of the activity that is open, and how much of it is used; None where there is none."""
+        clock = self.clocks.get(self.delivered[0]) if self.delivered else None
+        limit = limit_of(self.course.standard, self.data) if clock else None
+        return (limit, clock) if limit and clock else None
+
+    @property
+    def is_over_time(self) -> bool:
+        """Whether the open activity must be closed because its time is used up."""
+        limited = self.time_limit
+        return limited is not None and limited[0].exits and is_over(*limited, self.row["measured_seconds"])
+
     def document(self) -> dict[str, Any]:
         """What the row keeps of it."""
         kept: dict[str, Any] = {"state": state_to_json(self.state)}
@@ -78,6 +93,8 @@ class Attempt:
             kept["objectives"] = self.objectives
         if not self.shares_stores:
             kept["stores"] = self.stores
+        if self.clocks:
+            kept["clocks"] = {item: clock.as_json() for item, clock in self.clocks.items()}
         return kept
 
 
@@ -98,6 +115,7 @@ async def load_attempt(tx: Queries, courses: Courses, attempt_id: str) -> Attemp
         state=state_from_json(kept["state"]),
         objectives=kept.get("objectives", {}),
         stores=kept.get("stores", {}),
+        clocks={item: Clock(*clock) for item, clock in kept.get("clocks", {}).items()},
     )
     if found.shares_objectives:
         found.objectives = await learner_objectives(tx, row["profile_id"])

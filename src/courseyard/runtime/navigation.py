@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from courseyard.datamodel import format_time, initial_data, resumable
 from courseyard.db import Queries
 from courseyard.limits import MAX_MEASURED_GAP_SECONDS, TRACES_KEPT_PER_ATTEMPT
 from courseyard.runtime.attempt import Attempt, Who, load_attempt
+from courseyard.runtime.clock import clocks_after, limit_of
 from courseyard.runtime.courses import Courses
 from courseyard.runtime.locks import Status, locked_items, way_around
 from courseyard.runtime.reporting import (
@@ -94,10 +95,16 @@ async def request(
     target: str | None = None,
     *,
     now: datetime,
+    timed_out: bool = False,
 ) -> Step:
-    """Run one navigation request and store what came of it. A refused one changes nothing but the transfer."""
+    """Run one navigation request and store what came of it. A refused one changes nothing but the transfer.
+
+    ``timed_out``: the activity is closed because its time is used up, whatever its SCO said of its exit.
+    """
     asked, name = name, _as_the_standard_means(attempt, name)
     report = _report(attempt, name)
+    if timed_out and report is not None and attempt.course.standard == "2004":
+        report = replace(report, exit="time-out")
     way = way_around(attempt.course, locked_now(attempt), attempt.delivered and attempt.delivered[0], name, target)
     if way.refusal:
         return Step(attempt, None, way.refusal)
@@ -120,6 +127,13 @@ async def request(
     status = activity_status(attempt.course.tree, outcome.state, outcome.globals_)
     left = _left(attempt, asked, outcome, status)
     delivery = await _deliver(tx, attempt, who, outcome, left)
+    attempt.clocks = clocks_after(
+        attempt.clocks,
+        attempt.row["measured_seconds"],
+        left=(left.item, left.activity_attempt) if left else None,
+        delivered=(delivery.item, delivery.activity_attempt) if delivery else None,
+        limited=delivery is not None and limit_of(attempt.course.standard, delivery.data) is not None,
+    )
     is_open = not (outcome.end_session or name in _CLOSING)
     summary = _summary(attempt, status) if name not in _DROPPING else None
     await tx.one(

@@ -26,6 +26,7 @@ from courseyard.limits import (
     RELAUNCH_LINK_LIFETIME,
 )
 from courseyard.runtime.attempt import Attempt, Who, load_attempt
+from courseyard.runtime.clock import told
 from courseyard.runtime.commits import Judged, Rollup, judge
 from courseyard.runtime.courses import Courses
 from courseyard.runtime.navigation import request
@@ -157,9 +158,13 @@ class Player:
             if wanted is None or not attempt.row["session_open"]:
                 return self._view(attempt, now, unchanged=True)
             who = await _who(tx, attempt)
-            step = await request(tx, self._courses, attempt, who, wanted.name, wanted.target, now=now)
+            timed_out = asked.source == "clock"
+            message = _closed_by_the_clock(attempt) if timed_out else None
+            step = await request(
+                tx, self._courses, attempt, who, wanted.name, wanted.target, now=now, timed_out=timed_out
+            )
         stays = step.delivery is None and step.attempt.delivered is not None
-        return self._view(step.attempt, now, message=step.message, unchanged=stays)
+        return self._view(step.attempt, now, message=message or step.message, unchanged=stays)
 
     async def heartbeat(self, session: PlayerSession) -> dict[str, Any]:
         """The page is still open: that is learning time.
@@ -277,9 +282,16 @@ def _was_done(attempt: Attempt, asked: Navigation) -> bool:
 def _wanted(attempt: Attempt, asked: Navigation) -> Request | None:
     """The request to run; None when a SCO that has ended asked for nothing: then it stays.
 
+    A page that says that an activity's time is over is believed if the server's clock says so too. SCORM 2004 ends the
+    session of a SCO that timed out (RTE 4.2.8); SCORM 1.2 knows no attempts, so only the part is closed.
+
     Raises:
         InvalidInputError: there is no such request, or it lacks its target.
     """
+    if asked.source == "clock":
+        if not attempt.is_over_time:
+            return None
+        return Request("exitAll" if attempt.course.standard == "2004" else "exit")
     if asked.source == "sco" and attempt.delivered is not None:
         left = request_of(attempt.course.standard, attempt.data)
         if left is not None or asked.request in {None, "_none_"}:
@@ -289,6 +301,13 @@ def _wanted(attempt: Attempt, asked: Navigation) -> Request | None:
     if asked.request in {"choice", "jump"} and not asked.target:
         raise InvalidInputError(f"A {asked.request} needs a target.")
     return Request(asked.request, asked.target)
+
+
+def _closed_by_the_clock(attempt: Attempt) -> str | None:
+    if attempt.time_limit is None or attempt.delivered is None or not attempt.time_limit[0].tells:
+        return None
+    item = attempt.delivered[0]
+    return told(attempt.time_limit[0], attempt.course.items[item].get("title") or item)
 
 
 async def _who(tx: Queries, attempt: Attempt) -> Who:

@@ -41,7 +41,7 @@ def view_of(
 
 
 def result_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """How an attempt stands. ``score`` is in percent where there is one."""
+    """How an attempt stands. ``score`` is in percent where there is one; ``seconds``: as reported, else as measured."""
     scaled = row["score_scaled"]
     raw = row["score_raw"]
     return {
@@ -49,6 +49,7 @@ def result_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "success": row["success"],
         "score": round(100 * scaled, 2) if scaled is not None else raw,
         "progress": row["progress"],
+        "seconds": row["reported_seconds"] or row["measured_seconds"],
         "suspended": row["suspended"],
     }
 
@@ -110,7 +111,16 @@ def _delivery(attempt: Attempt, content_prefix: str, *, again: bool) -> dict[str
         "data": data,
         "activity_attempt": activity_attempt,
         "hide": definition.get("hide_lms_ui") or [],
+        "time_limit": _time_limit(attempt),
     }
+
+
+def _time_limit(attempt: Attempt) -> dict[str, Any] | None:
+    if attempt.time_limit is None:
+        return None
+    limit, clock = attempt.time_limit
+    left = max(0.0, limit.seconds - clock.at(attempt.row["measured_seconds"]))
+    return {"seconds_left": round(left, 1), "exits": limit.exits, "tells": limit.tells}
 
 
 def _valid(attempt: Attempt, locked: frozenset[str], now: datetime) -> dict[str, Any]:

@@ -14,7 +14,7 @@ const bytes = (text) => new Blob([text]).size;
 
 /**
  * @param {any} session
- * @param {{ change: () => void, stale: (entry: any) => void, refused: (why: string) => void, expired: () => void }} on
+ * @param {{ change: () => void, answer: (found: any) => void, stale: (entry: any) => void, refused: (why: string) => void, expired: () => void }} on
  */
 export function createJournal(session, on) {
   /** @type {any[]} */
@@ -52,7 +52,8 @@ export function createJournal(session, on) {
     body.oldest = Math.min(entry.seq, ...same.map((other) => other.seq));
     const text = JSON.stringify(body);
     try {
-      await session.post("commit", text, { token: mine ? session.token : token, keepalive: keepalive ?? bytes(text) < KEEPALIVE_BYTES });
+      const answer = await session.post("commit", text, { token: mine ? session.token : token, keepalive: keepalive ?? bytes(text) < KEEPALIVE_BYTES });
+      if (mine) on.answer(answer);
     } catch (refusal) {
       if (refusal.status === 401 && !mine) {
         aside.push(entry);

@@ -1,12 +1,13 @@
 // The player: opens the session, delivers SCOs, and turns clicks and the SCOs' own wishes into navigation requests.
 // @ts-check
+import { createClock } from "./clock.js";
 import { createApi } from "./cmi-api.js";
 import { createFrame } from "./frame.js";
 import { createJournal } from "./journal.js";
 import { Refusal, createSession } from "./session.js";
 import { alert, announce, byId, showEnd, showError, showState, showUnsaved } from "./status.js";
 import { text } from "./text.js";
-import { showContents } from "./toc.js";
+import { mark, showContents } from "./toc.js";
 
 const CALLS_KEPT = 2000;
 const SHORTCUTS = { KeyN: "continue", KeyP: "previous" };
@@ -16,6 +17,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const session = createSession();
 const journal = createJournal(session, {
   change: () => showUnsaved(journal),
+  answer: ({ marks = {} }) => Object.entries(marks).forEach(([item, status]) => mark(byId("toc"), item, status)),
   stale: (entry) => entry.attempt === session.attempt && entry.epoch === session.epoch && stop(),
   refused: (why) => alert(text.refused(why)),
   expired: () => isLeaving || reopen(),
@@ -30,6 +32,17 @@ let isReopening = false;
 /** The API calls of a preview, for the panel. @type {any[]} */
 const calls = [];
 
+const clock = createClock({
+  isVisible: () => Boolean(frame?.isVisible),
+  show: (left) => {
+    byId("clock").hidden = !left;
+    byId("clock").textContent = left && text.left(left);
+  },
+  warn: () => announce(text.lastMinute),
+  // After what runs now: it may be a delivery.
+  over: ({ exits }) => (exits ? setTimeout(() => go("exit", "", "clock")) : alert(text.timeOver)),
+});
+
 const isRecorded = () => ["normal", "preview"].includes(session.facts.mode);
 
 /** A newer window writes now; this one must not. */
@@ -37,6 +50,7 @@ function stop() {
   if (isStopped) return;
   isStopped = true;
   clearInterval(heartbeat);
+  clock.stop();
   frame?.close();
   frame?.leave();
   showButtons();
@@ -123,6 +137,7 @@ function deliver(next) {
   journal.enter(next);
   showState("running", next.item);
   frame.deliver(next, session.facts.standard, apiFor(next));
+  clock.start(next.time_limit);
   announce(text.now(next.title));
   if (!document.activeElement || document.activeElement === body || byId("toc").contains(document.activeElement)) frame.focus();
 }
@@ -137,6 +152,7 @@ function show(found) {
     else deliver(found.delivery);
   } else {
     frame.clear();
+    clock.stop();
     delivery = null;
     showState(found.state);
     announce(found.state === "idle" ? text.idle : "");
@@ -183,7 +199,7 @@ async function isReachable() {
 
 /**
  * One navigation request: take content away, let it say its last words, commit them, then ask.
- * @param {string} request @param {string} [target] @param {"learner"|"sco"} [source]
+ * @param {string} request @param {string} [target] @param {"learner"|"sco"|"clock"} [source]
  */
 async function go(request, target, source = "learner") {
   if (isLeaving || isStopped) return;
@@ -193,6 +209,7 @@ async function go(request, target, source = "learner") {
       isLeaving = false;
       return alert(text.stillOffline);
     }
+    clock.stop();
     const from = delivery && { item: delivery.item, activity_attempt: delivery.activity_attempt };
     await frame.leave();
     journal.seal();

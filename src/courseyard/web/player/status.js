@@ -46,7 +46,7 @@ export function showError(title, message, label, act) {
 
 /** @param {any} result @param {{ redirect: string|null, home: string }} ways */
 export function showEnd(result, { redirect, home }) {
-  const { completion, success, score, progress, suspended } = result || {};
+  const { completion, success, score, progress, seconds, suspended } = result || {};
   const status = success === "passed" || success === "failed" ? success : text.states[completion] || "";
   const done = success === "passed" || (completion === "completed" && success !== "failed");
   byId("ended-title").textContent = done ? text.well : text.ended;
@@ -54,6 +54,7 @@ export function showEnd(result, { redirect, home }) {
   const facts = [
     [text.status, status],
     [text.score, score ?? null],
+    [text.time, seconds >= 1 ? text.duration(seconds) : null],
     [text.progress, completion !== "completed" && progress ? `${Math.round(progress)} %` : null],
   ].filter(([, value]) => value !== null && value !== "");
   byId("ended-facts").replaceChildren(

@@ -21,6 +21,9 @@ export const text = {
   failed: "The course could not be opened",
   again: "Try again",
   unknown: "Something went wrong. Try again; if it stays so, tell the people who run this course.",
+  left: (time) => `${time} left`,
+  lastMinute: "One minute is left for this part.",
+  timeOver: "The time for this part is over. You can go on.",
   finished: "This part is finished. Choose where to go next.",
   idle: "Choose a part from the table of contents.",
   idleTitle: "Ready when you are",
@@ -38,6 +41,13 @@ export const text = {
   back: "Return to my courses",
   score: "Score",
   progress: "Progress",
+  time: "Time",
+  /** @param {number} seconds */
+  duration(seconds) {
+    const minutes = Math.round(seconds / 60);
+    if (minutes < 1) return "less than a minute";
+    return [minutes >= 60 && `${Math.floor(minutes / 60)} h`, minutes % 60 && `${minutes % 60} min`].filter(Boolean).join(" ");
+  },
   status: "Status",
   review: "Review: you can look at everything; nothing is recorded.",
   browse: "Browsing: look around; nothing is recorded.",

@@ -14,13 +14,26 @@ const make = (name, properties, ...children) => {
   return element;
 };
 
+/** @param {Element} button @param {any} entry */
+function showStatus(button, entry) {
+  const status = statusOf(entry);
+  const [shown, , said] = /** @type {any} */ (button.children);
+  shown.dataset.status = status;
+  shown.textContent = MARKS[status] || "";
+  said.textContent = status && ` (${text.states[status]})`;
+}
+
+/** What a commit has changed before the learner goes on. @param {HTMLElement} holder @param {string} item @param {any} entry */
+export function mark(holder, item, entry) {
+  const found = [...holder.querySelectorAll("button")].find((button) => button.dataset.item === item);
+  if (found) showStatus(found, entry);
+}
+
 /** @param {any} entry */
 function entryOf({ item, title, enabled, current, ...entry }) {
-  const status = statusOf(entry);
-  const mark = make("span", { className: "mark", ariaHidden: "true", textContent: MARKS[status] || "" });
-  mark.dataset.status = status;
-  const button = make("button", { type: "button" }, mark, make("span", { textContent: title }));
-  if (status) button.append(make("span", { className: "visually-hidden", textContent: ` (${text.states[status]})` }));
+  const parts = [{ className: "mark", ariaHidden: "true" }, { textContent: title }, { className: "visually-hidden" }];
+  const button = make("button", { type: "button" }, ...parts.map((part) => make("span", part)));
+  showStatus(button, entry);
   button.dataset.item = item;
   if (!enabled) button.ariaDisabled = "true";
   if (current) button.ariaCurrent = "true";
