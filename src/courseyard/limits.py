@@ -160,3 +160,6 @@ INBOX_LIFETIME = timedelta(days=30)
 
 # One delivery of a partner: SCORM Cloud's largest postbacks and batches of statements stay far below.
 MAX_DELIVERY_BYTES = 4 * MIB
+
+# What Standard Webhooks asks of its own signatures; the same for others that sign a time.
+MAX_DELIVERY_AGE_SECONDS = 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
+from math import isfinite
 from typing import Any
 
 _MAX_TEXT = 10_000
@@ -144,6 +145,26 @@ _DURATION = re.compile(
     "P" + "".join(_N.format(c) for c in "YMWD") + "(?:T" + "".join(_N.format(c) for c in "HMS") + ")?"
 )
 _SECONDS = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1)
+
+
+def storable(value: Any) -> Any:
+    """Anything out of JSON, without what the database cannot hold: NUL, half surrogate pairs, numbers that are none.
+
+    What lies more than fifty levels deep is cut off.
+    """
+    return _storable(value, 50)
+
+
+def _storable(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value if value.isprintable() else value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {_storable(str(k), 0): _storable(v, depth - 1) for k, v in value.items()} if depth else "…"
+    if isinstance(value, list):
+        return [_storable(entry, depth - 1) for entry in value] if depth else "…"
+    return value
 
 
 def _iso(value: str) -> datetime | None:

@@ -70,13 +70,14 @@ class ModuleProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """How far a person is in one module of a course at the partner. ``enrolment`` is the enrolment's external id.
 
     ``score`` is in percent (0 to 100) of what could be reached; the partner's own numbers go into ``extra`` as
-    ``raw``, ``min`` and ``max``. A record of an enrolment that is not known yet waits for it.
+    ``raw``, ``min`` and ``max``. A record of an enrolment that is not known yet waits for it. ``status`` None: the
+    partner only says that the person was there; status and completion that stand stay, and a new one is in progress.
     """
 
     enrolment: str
     module_id: str
     module_name: str | None = None
-    status: ModuleStatus = "not_started"
+    status: ModuleStatus | None = "not_started"
     progress: float | None = None
     score: float | None = None
     time_spent_seconds: int | None = None

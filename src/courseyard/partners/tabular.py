@@ -15,11 +15,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 from typing import Any
 
 from courseyard.errors import PartnerAnswerError
 from courseyard.limits import MAX_PARTNER_COLUMNS
+from courseyard.partners.reading import storable
 
 _DELIMITERS = ",;\t|"
 _SNIFFED_ROWS = 20
@@ -326,16 +326,9 @@ def _flatten(value: dict[str, Any], before: str, into: dict[str, Any], depth: in
                 _flatten(inner, f"{before}{name}.", into, depth + 1)
         elif isinstance(inner, list):
             if inner and all(isinstance(entry, str | int | float) for entry in inner):
-                into[_storable(before + name)] = _storable(", ".join(map(str, inner[:100])))
+                into[storable(before + name)] = storable(", ".join(map(str, inner[:100])))
         else:
-            into[_storable(before + name)] = _storable(inner)
-
-
-def _storable(value: Any) -> Any:
-    """Without what JSON may hold and the database may not: NUL, halves of surrogate pairs, numbers that are none."""
-    if isinstance(value, str):
-        return value if value.isprintable() else value.replace("\0", "").encode("utf-8", "replace").decode()
-    return str(value) if isinstance(value, float) and not isfinite(value) else value
+            into[storable(before + name)] = storable(inner)
 
 
 def _integer(digits: str) -> int | float:
