@@ -62,11 +62,11 @@ class MalformedBodyError(RequestError):
 
 
 class MethodNotAllowedError(RequestError):
-    """This address does not know that method."""
+    """This address does not support that method."""
 
     code = "method-not-allowed"
     status = 405
-    hint = "The Allow header names the methods that it knows."
+    hint = "The Allow header names the methods that it supports."
 
 
 class TooLargeError(RequestError):
@@ -78,7 +78,7 @@ class TooLargeError(RequestError):
 
 
 class UnknownHostError(NotFoundError):
-    """This server does not know itself under that name."""
+    """This server is not set up for that host name."""
 
     code = "unknown-host"
     hint = (
@@ -96,7 +96,7 @@ class NotSignedInError(RequestError):
 
 
 class BadCredentialsError(NotSignedInError):
-    """E-mail and password do not fit."""
+    """The e-mail or the password is wrong."""
 
     code = "bad-credentials"
     hint = "Check both, or ask an administrator for a sign-in link."
@@ -141,11 +141,11 @@ class WeakPasswordError(RequestError):
 
 
 class ConflictError(RequestError):
-    """This contradicts what stands in the database."""
+    """This conflicts with what is in the database."""
 
     code = "conflict"
     status = 409
-    hint = "Load the current state and try again."
+    hint = "Load the page or the record again, and repeat the change."
 
 
 class UnknownLearnerError(ConflictError):

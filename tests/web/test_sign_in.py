@@ -35,7 +35,7 @@ def test_wrong_credentials_are_told_in_the_same_words(site, email, password):
     browser = site.browser()
     answer = sign_in(browser, email, password)
     assert answer.status_code == 401
-    assert "E-mail and password do not fit" in answer.text
+    assert "The e-mail or the password is wrong" in answer.text
     assert cookie_of(site) not in browser.cookies
 
 

@@ -71,7 +71,7 @@ class SupabaseTokens:
                 return key, "RS256"
         elif header.get("alg") == "HS256" and self._legacy:
             return self._legacy, "HS256"
-        raise NotSignedInError("The access token was signed by nobody this server trusts.")
+        raise NotSignedInError("The access token was not issued by anyone this server trusts.")
 
     async def _published_key(self, kid: str, now: datetime) -> Key | None:
         if self._outdated(kid, now):

@@ -83,7 +83,38 @@ def allow_header(request: Request, error: HTTPException) -> dict[str, str]:
 
 def invalid_fields(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Validation errors as ``{field, message}``: where, and what is wrong there; never the value itself."""
-    return [{"field": ".".join(str(part) for part in e["loc"]), "message": str(e["msg"])} for e in errors]
+    return [{"field": ".".join(str(part) for part in e["loc"]), "message": plain_words(e)} for e in errors]
+
+
+# What pydantic finds wrong, as a person would say it behind the field's name.
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "less_than_equal": "must be {le} or less",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "string_too_long": "must not be longer than {max_length} characters",
+    "string_too_short": "must have {min_length} characters or more",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "uuid_parsing": "must be an identifier (UUID)",
+    "uuid_type": "must be an identifier (UUID)",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+}
+
+
+def plain_words(error: Mapping[str, Any]) -> str:
+    """What is wrong with a field, to follow its name in a sentence."""
+    words = _WORDS.get(str(error["type"]))
+    if words is None:
+        said = str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+        return f"is not valid: {said[:1].lower()}{said[1:]}"
+    return words.format(**error.get("ctx", {}))
 
 
 async def on_courseyard_error(_request: Request, error: Exception) -> Response:

@@ -56,5 +56,5 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     if any(e["type"] == "json_invalid" for e in error.errors()):
         return problem(MalformedBodyError("The body is not valid JSON."))
     fields = invalid_fields(error.errors())
-    said = "; ".join(f"{f['field']}: {f['message']}" for f in fields[:5])
-    return problem(InvalidInputError(said, errors=fields))
+    said = "; ".join(f"{f['field']} {f['message']}" for f in fields[:5])
+    return problem(InvalidInputError(f"{said}.", errors=fields))

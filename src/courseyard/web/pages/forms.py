@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from courseyard.errors import InvalidInputError, NotFoundError
 from courseyard.limits import PAGE_SIZE
+from courseyard.web.problems import plain_words
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -38,7 +39,7 @@ def whole_number(form: FormData, name: str, label: str) -> int | None:
     if not value:
         return None
     if not value.isascii() or not value.lstrip("-").isdecimal() or len(value) > 12:
-        raise InvalidInputError(f"{label}: '{value[:50]}' is no whole number.", hint="Type digits only, or nothing.")
+        raise InvalidInputError(f"{label}: '{value[:50]}' is not a whole number.", hint="Type digits only, or nothing.")
     return int(value)
 
 
@@ -101,4 +102,4 @@ def checked(model: type[Model], values: dict[str, object]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][-1] if first["loc"] else "form").replace("_", " ").capitalize()
-        raise InvalidInputError(f"{field}: {first['msg']}.", hint="Correct it and try again.") from error
+        raise InvalidInputError(f"{field} {plain_words(first)}.", hint="Correct it and try again.") from error

@@ -44,7 +44,11 @@ def _environment() -> Environment:
     )
     environment.globals.update(static=static_url, nav_link=_nav_link)
     environment.filters.update(
-        time=wording.time_element, duration=wording.duration, size=wording.size, number=wording.number
+        time=wording.time_element,
+        duration=wording.duration,
+        size=wording.size,
+        number=wording.number,
+        state=wording.state,
     )
     return environment
 

@@ -39,6 +39,11 @@ def duration(seconds: float | Decimal | None) -> str:
     return f"{minutes} min {left} s" if minutes else f"{left} s"
 
 
+def state(word: str | None) -> str:
+    """A completion or success state as a word of its own; a dash where nothing is known."""
+    return "–" if word in {None, "unknown", ""} else str(word).replace("_", " ").capitalize()
+
+
 def size(count: int) -> str:
     """Bytes in the unit that gives a short number."""
     value = float(count)

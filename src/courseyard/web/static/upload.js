@@ -67,10 +67,12 @@ export function enhance(form) {
     bar.hidden = true;
     button.disabled = false;
     say.textContent = "";
-    wrong.replaceChildren(line("p", [problem.detail ?? problem.title, problem.hint].filter(Boolean).join(" ")));
-    if (problem.findings?.length) {
+    const findings = problem.findings ?? [];
+    const told = findings.length ? ["Nothing was imported.", problem.hint] : [problem.detail ?? problem.title, problem.hint];
+    wrong.replaceChildren(line("p", told.filter(Boolean).join(" ")));
+    if (findings.length) {
       const list = document.createElement("ul");
-      for (const finding of problem.findings) {
+      for (const finding of findings) {
         const place = [finding.file, finding.line].filter(Boolean).join(", line ");
         list.append(line("li", [place && `${place}:`, finding.message, finding.hint].filter(Boolean).join(" ")));
       }
