@@ -50,6 +50,9 @@ _AT_FAULT = (ConflictError, InvalidInputError)
 
 _BUSY_TRIES = 5
 
+# A first run fills tables that the planner takes for empty; it is told after so many records, and tenfold each time.
+_ANALYSE_AFTER_RECORDS = 2_000
+
 
 @dataclass(slots=True)
 class _Run:
@@ -66,6 +69,11 @@ class _Run:
     problems: list[dict[str, Any]] = field(default_factory=list)
     cancelled: bool = False
     stream: str | None = None
+    # Whether the stream tells everything, so that what it does not tell is gone.
+    listing: bool = False
+    # Records after which the planner is told how large the tables have become.
+    analyse_at: int = _ANALYSE_AFTER_RECORDS
+    written: int = 0
     # Enrolments that a dry run would have made, so that their modules are not counted as lost.
     imagined: set[str] = field(default_factory=set)
 
@@ -139,6 +147,7 @@ class Syncs:
     async def _stream(self, run: _Run, connector: Connector, stream: Stream, cursor: Cursor | None) -> None:
         """One stream to its end. After a fault that asking again would not mend, the next stream has its turn."""
         run.stream = stream
+        run.listing = connector.capabilities.streams.get(stream) == "full"
         courses = [r["external_id"] for r in await self._db.all("partners.known_courses", provider_id=run.provider.id)]
         scope = Scope(courses, None if run.mode == "drift" else run.since.get(stream), self._clock())
         try:
@@ -222,7 +231,7 @@ class Syncs:
         """Write a batch. Where the database refuses it, its halves, down to the record that is at fault."""
         if not records and place is None:
             return
-        batch = batch_of(records)
+        batch = batch_of(records) | ({"listing": True} if run.listing else {})
         if run.provider.settings.unknown_people == "make" and "people" in batch and not run.dry:
             await make_unknown(self._db, run.provider.id, batch["people"], self._make_person)
         try:
@@ -230,6 +239,7 @@ class Syncs:
                 await self._imagine(run, records, batch, place)
             else:
                 await self._write(run, batch, place)
+                await self._keep_plans_right(run, len(records))
         except _AT_FAULT as error:
             if len(records) < 2:
                 await self._refused(run, records, error)
@@ -256,6 +266,12 @@ class Syncs:
                 if tries == _BUSY_TRIES - 1:
                     raise
                 await asyncio.sleep(0.2 * 2**tries)
+
+    async def _keep_plans_right(self, run: _Run, records: int) -> None:
+        run.written += records
+        if run.written >= run.analyse_at:
+            run.analyse_at *= 10
+            await self._db.run("sync.analyse")
 
     async def _imagine(
         self, run: _Run, records: Sequence[Record], batch: Mapping[str, Any], place: Mapping[str, Any] | None

@@ -1,5 +1,6 @@
 -- Writes one batch of a run: rows, keys, failures, counts and the place to go on from, all or nothing, in one call.
--- p_batch: {"people": […], "course": […], "enrolment": […], "module": […], "credential": […], "gone": {kind: [keys]}}.
+-- p_batch: {"people": […], "course": […], "enrolment": […], "module": […], "credential": […], "gone": {kind: [keys]},
+-- "listing": whether it is of a listing of everything, after which what was not in it counts as gone}.
 -- p_place: {"stream": …, "cursor": …, "data_at": …}, null when nothing of it moves. Returns what became of the records.
 -- Refused (CY411) when another worker has taken the run over or it is over.
 create or replace function courseyard.partner_apply_v1(
@@ -19,6 +20,7 @@ declare
   outcome jsonb;
   kind text;
   compare boolean;
+  listing constant boolean := coalesce((p_batch ->> 'listing')::boolean, false);
 begin
   select r.* into run from courseyard.sync_runs as r
     join public.lms_sync_log as l on l.id = r.id
@@ -35,10 +37,10 @@ begin
   foreach kind in array array['course', 'enrolment', 'module', 'credential'] loop
     continue when not p_batch ? kind;
     outcome := case kind
-      when 'course' then courseyard.partner_courses_v1(run.provider_id, p_run, p_batch -> kind, p_import, compare)
-      when 'enrolment' then courseyard.partner_enrolments_v1(run.provider_id, p_run, p_batch -> kind, compare)
-      when 'module' then courseyard.partner_modules_v1(run.provider_id, p_run, p_batch -> kind, compare)
-      else courseyard.partner_credentials_v1(run.provider_id, p_run, p_batch -> kind, compare)
+      when 'course' then courseyard.partner_courses_v1(run.provider_id, p_run, p_batch -> kind, p_import, compare, listing)
+      when 'enrolment' then courseyard.partner_enrolments_v1(run.provider_id, p_run, p_batch -> kind, compare, listing)
+      when 'module' then courseyard.partner_modules_v1(run.provider_id, p_run, p_batch -> kind, compare, listing)
+      else courseyard.partner_credentials_v1(run.provider_id, p_run, p_batch -> kind, compare, listing)
     end;
     told := told || pg_catalog.jsonb_build_object(kind, outcome);
   end loop;

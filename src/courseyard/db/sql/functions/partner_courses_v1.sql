@@ -5,7 +5,8 @@ create or replace function courseyard.partner_courses_v1(
   p_run uuid,
   p_items jsonb,
   p_import boolean,
-  p_compare boolean
+  p_compare boolean,
+  p_listing boolean
 )
 returns jsonb
 language plpgsql
@@ -58,10 +59,10 @@ begin
       where i.verdict = 'write'
   ), p_run);
 
-  counts := courseyard.partner_settle_v1(p_provider, p_run, 'course', plan);
+  counts := courseyard.partner_settle_v1(p_provider, p_run, 'course', plan, p_listing);
   return counts || pg_catalog.jsonb_build_object('created', written.created, 'updated', written.updated);
 end
 $$;
 
-revoke all on function courseyard.partner_courses_v1(uuid, uuid, jsonb, boolean, boolean) from public, anon, authenticated;
-grant execute on function courseyard.partner_courses_v1(uuid, uuid, jsonb, boolean, boolean) to service_role;
+revoke all on function courseyard.partner_courses_v1(uuid, uuid, jsonb, boolean, boolean, boolean) from public, anon, authenticated;
+grant execute on function courseyard.partner_courses_v1(uuid, uuid, jsonb, boolean, boolean, boolean) to service_role;

@@ -4,7 +4,8 @@ create or replace function courseyard.partner_modules_v1(
   p_provider uuid,
   p_run uuid,
   p_items jsonb,
-  p_compare boolean
+  p_compare boolean,
+  p_listing boolean
 )
 returns jsonb
 language plpgsql
@@ -77,10 +78,10 @@ begin
       join public.partner_lms_enrollments as e on e.id = b.key::uuid
       where pg_catalog.to_jsonb(e) - 'updated_at' is distinct from b.value - 'updated_at';
 
-  counts := courseyard.partner_settle_v1(p_provider, p_run, 'module', plan);
+  counts := courseyard.partner_settle_v1(p_provider, p_run, 'module', plan, p_listing);
   return counts || pg_catalog.jsonb_build_object('created', written.created, 'updated', written.updated);
 end
 $$;
 
-revoke all on function courseyard.partner_modules_v1(uuid, uuid, jsonb, boolean) from public, anon, authenticated;
-grant execute on function courseyard.partner_modules_v1(uuid, uuid, jsonb, boolean) to service_role;
+revoke all on function courseyard.partner_modules_v1(uuid, uuid, jsonb, boolean, boolean) from public, anon, authenticated;
+grant execute on function courseyard.partner_modules_v1(uuid, uuid, jsonb, boolean, boolean) to service_role;

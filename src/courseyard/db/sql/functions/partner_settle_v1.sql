@@ -4,7 +4,8 @@ create or replace function courseyard.partner_settle_v1(
   p_provider uuid,
   p_run uuid,
   p_kind text,
-  p_plan courseyard.partner_item_v1[]
+  p_plan courseyard.partner_item_v1[],
+  p_listing boolean
 )
 returns jsonb
 language plpgsql
@@ -16,7 +17,7 @@ begin
   insert into courseyard.partner_keys as k (provider_id, kind, external_id, row_id, hash, data_at, seen_run)
     select p_provider, p_kind, i.external_id, i.row_id, i.hash, i.data_at, p_run
       from pg_catalog.unnest(p_plan) as i
-      where i.verdict in ('write', 'unchanged')
+      where i.verdict = 'write'
       order by i.external_id
     on conflict on constraint partner_keys_pkey do update set
       row_id = excluded.row_id,
@@ -25,14 +26,18 @@ begin
       seen_run = excluded.seen_run,
       gone_at = null,
       updated_at = pg_catalog.now();
-  update courseyard.partner_keys as k set seen_run = p_run
-    from pg_catalog.unnest(p_plan) as i
-    where i.verdict = 'older' and k.provider_id = p_provider and k.kind = p_kind and k.external_id = i.external_id;
 
+  -- Arrays and not joins: the plan is made while these tables are still small and unknown to the planner.
+  if p_listing then
+    update courseyard.partner_keys as k set seen_run = p_run
+      where k.provider_id = p_provider and k.kind = p_kind and k.external_id = any (array(
+        select i.external_id from pg_catalog.unnest(p_plan) as i where i.verdict in ('unchanged', 'older')));
+  end if;
   update courseyard.sync_failures as f set resolved_at = pg_catalog.now(), resolution = 'written'
-    from pg_catalog.unnest(p_plan) as i
-    where f.provider_id = p_provider and f.kind = p_kind and f.external_id = i.external_id
-      and f.resolved_at is null and i.verdict in ('write', 'unchanged', 'older', 'skipped');
+    where f.provider_id = p_provider and f.kind = p_kind and f.resolved_at is null
+      and f.external_id = any (array(
+        select i.external_id from pg_catalog.unnest(p_plan) as i
+          where i.verdict in ('write', 'unchanged', 'older', 'skipped')));
 
   insert into courseyard.sync_failures as f (provider_id, run_id, kind, external_id, person, record, code, reason)
     select p_provider, p_run, p_kind, i.external_id, i.record #>> '{user,external_id}', i.record, i.verdict,
@@ -60,5 +65,5 @@ begin
 end
 $$;
 
-revoke all on function courseyard.partner_settle_v1(uuid, uuid, text, courseyard.partner_item_v1[]) from public, anon, authenticated;
-grant execute on function courseyard.partner_settle_v1(uuid, uuid, text, courseyard.partner_item_v1[]) to service_role;
+revoke all on function courseyard.partner_settle_v1(uuid, uuid, text, courseyard.partner_item_v1[], boolean) from public, anon, authenticated;
+grant execute on function courseyard.partner_settle_v1(uuid, uuid, text, courseyard.partner_item_v1[], boolean) to service_role;

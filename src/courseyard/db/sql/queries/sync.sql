@@ -218,3 +218,7 @@ where i.provider_id = %(provider_id)s and i.done_at is null
       and r.heartbeat_at > now() - interval '1 minute'
   )
 limit 1;
+
+-- name: analyse
+analyze courseyard.partner_keys, courseyard.partner_people, courseyard.sync_failures,
+  public.external_module_progress, public.partner_lms_enrollments;
