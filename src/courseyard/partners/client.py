@@ -92,6 +92,14 @@ class Answer:
         link = httpx.Response(200, headers=self.headers).links.get("next")
         return str(link["url"]) if link and link.get("url") else None
 
+    def told_at(self) -> datetime | None:
+        """When the partner answered, by its own clock."""
+        try:
+            found = parsedate_to_datetime(self.headers.get("date", ""))
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
 
 class Pace:
     """Spaces requests evenly, so that a limit per minute is never passed."""

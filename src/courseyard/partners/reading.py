@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from math import isfinite
 from typing import Any
+from urllib.parse import quote
 
 _MAX_TEXT = 10_000
 
@@ -71,6 +72,11 @@ def plain(**values: Any) -> dict[str, Any]:
     return kept
 
 
+def segment(identifier: str) -> str:
+    """An identifier as one segment of an address's path, whatever is in it: ``..`` too leads nowhere else."""
+    return quote(identifier, safe="").replace(".", "%2E")
+
+
 def number(value: Any) -> float | None:
     """A finite number; texts that are one count."""
     if isinstance(value, bool) or value is None:
@@ -133,7 +139,10 @@ def url(value: Any) -> str | None:
 
 
 def duration(value: Any) -> float | None:
-    """Seconds of an ISO 8601 duration; a year counts 365 days and a month 30."""
+    """Seconds of an ISO 8601 duration, a year counting 365 days and a month 30; or of SCORM's ``0000:00:00.00``."""
+    clock = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 100 else None
+    if clock:
+        return number(sum(float(n) * s for n, s in zip(clock.groups(), _SECONDS[-3:], strict=True)))
     found = _DURATION.fullmatch(value.strip().upper()) if isinstance(value, str) and len(value) < 100 else None
     if found is None or not any(found.groups()):
         return None
@@ -144,6 +153,7 @@ _N = r"(?:(\d+(?:[.,]\d+)?){})?"
 _DURATION = re.compile(
     "P" + "".join(_N.format(c) for c in "YMWD") + "(?:T" + "".join(_N.format(c) for c in "HMS") + ")?"
 )
+_CLOCK = re.compile(r"(\d{1,5}):(\d\d):(\d\d(?:\.\d+)?)")
 _SECONDS = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 

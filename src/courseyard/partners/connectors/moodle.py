@@ -10,7 +10,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -370,7 +369,8 @@ class Moodle(Connector):
             rows: list[Any] = []
             try:
                 answer = await self._roster(course, offset, suspended=False)
-                started = started or _clock(answer)
+                told = answer.told_at()
+                started = started or (told.timestamp() if told else None)
                 rows = reading.items(answer.json())
             except PartnerError as error:
                 _only_here(error)
@@ -673,14 +673,6 @@ def _after(courses: Sequence[str], course: str | None) -> str | None:
     """The course that follows, in the order of the scope; imports may change that between pages."""
     place = 0 if course is None else bisect_right(courses, course)
     return courses[place] if place < len(courses) else None
-
-
-def _clock(answer: Answer) -> float | None:
-    """The site's own time, in seconds since 1970."""
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _user(row: Any) -> User:

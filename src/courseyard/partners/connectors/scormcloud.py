@@ -1,0 +1,519 @@
+"""SCORM Cloud, or a server that speaks its API v2: courses, registrations with the progress in each activity, launch.
+
+A registration is a person in a course, by an identifier that its maker chose. Learners have no list of their own: they
+are what registrations say of them. SCORM Cloud may also push each registration as it changes (postback).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urljoin
+from uuid import UUID, uuid5
+
+import msgspec
+
+from courseyard.errors import (
+    BadDeliveryError,
+    PartnerAnswerError,
+    PartnerCannotError,
+    PartnerRefusedError,
+)
+from courseyard.partners import reading
+from courseyard.partners.client import PartnerClient
+from courseyard.partners.connector import (
+    Capabilities,
+    Check,
+    Config,
+    Connector,
+    Cursor,
+    Delivery,
+    Option,
+    Page,
+    Person,
+    Received,
+    Scope,
+    Stream,
+)
+from courseyard.partners.oauth import basic
+from courseyard.partners.records import (
+    Course,
+    Enrolment,
+    EnrolmentStatus,
+    ModuleProgress,
+    ModuleStatus,
+    Record,
+    User,
+)
+
+# What was being written when the list was asked for may carry an earlier time than the answer.
+_OVERLAP = timedelta(minutes=5)
+_POSTBACK_HINT = (
+    "In SCORM Cloud, under the application's postback settings, enter the user name and password of the provider's "
+    "settings, and JSON instead of the old XML."
+)
+
+
+class ScormCloud(Connector):
+    """An application in SCORM Cloud."""
+
+    kind: ClassVar[str] = "scormcloud"
+    title: ClassVar[str] = "SCORM Cloud"
+    summary: ClassVar[str] = (
+        "Courses, registrations, progress and scores of each activity, launch links; by SCORM Cloud's API v2."
+    )
+    options: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "base_url",
+            "Address of the API",
+            kind="url",
+            default="https://cloud.scorm.com/api/v2",
+            help="SCORM Cloud's own, unless another server speaks the same API.",
+        ),
+        Option("app_id", "App ID", help="In SCORM Cloud: Apps / API, the application that holds the courses."),
+        Option(
+            "secret",
+            "Secret key",
+            kind="secret",
+            help="In SCORM Cloud: Apps / API, the application, Secret Keys. The key can do everything in this "
+            "application; make one for Courseyard alone.",
+        ),
+        Option(
+            "postback_user",
+            "Postback user name",
+            required=False,
+            default="courseyard",
+            help="What SCORM Cloud signs in with here when it pushes a registration that changed.",
+        ),
+        Option(
+            "postback_password",
+            "Postback password",
+            kind="secret",
+            required=False,
+            help="A long random text. Without it nothing that is pushed is accepted, and progress comes with the "
+            "schedule only.",
+        ),
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        streams={Stream.CATALOGUE: "full", Stream.ENROLMENTS: "full", Stream.PROGRESS: "incremental"},
+        enrol=True,
+        withdraw=True,
+        accounts=True,
+        launch=True,
+        receives=True,
+    )
+    extra_fields: ClassVar[dict[str, tuple[str, ...]]] = {
+        "course": ("version", "courseLearningStandard", "tags", "registrationCount"),
+        "enrolment": (
+            "score",
+            "registrationCompletion",
+            "registrationSuccess",
+            "totalSecondsTracked",
+            "instance",
+            "lastAccessDate",
+            "tags",
+        ),
+        "module": ("attempts", "activityCompletion", "activitySuccess", "raw", "min", "max"),
+    }
+
+    def __init__(self, config: Config, client: PartnerClient) -> None:
+        """See ``Connector``."""
+        super().__init__(config, client.authorised_by(basic(config.text("app_id"), config.text("secret"))))
+
+    async def check(self) -> list[Check]:
+        """See ``Connector``."""
+        said = reading.text(reading.field((await self.client.get("ping")).json(), "apiMessage"))
+        found = [Check("ok", "Connected to SCORM Cloud.", said or "")]
+        for path, what in (("courses", "Courses"), ("registrations", "Registrations")):
+            try:
+                _listed((await self.client.get(path)).json(), path)
+            except PartnerRefusedError:
+                found.append(
+                    Check("failed", f"{what} may not be read.", "Use a secret key of the application that holds them.")
+                )
+            else:
+                found.append(Check("ok", f"{what} can be read."))
+        if self.config.text("postback_password"):
+            found.append(
+                Check(
+                    "ok",
+                    "Registrations that are made from here are pushed back as they change.",
+                    f"To have the others pushed too, enter {self.config.inbound_url} as the application's postback "
+                    "URL, with results format activity.",
+                )
+            )
+        else:
+            found.append(
+                Check("warning", "Nothing can be pushed here: no postback password is set up.", "Progress is polled.")
+            )
+        return found
+
+    async def fetch(self, stream: Stream, cursor: Cursor | None, scope: Scope) -> Page:
+        """See ``Connector``."""
+        more = {"more": cursor["more"]} if cursor else {}
+        match stream:
+            case Stream.CATALOGUE:
+                return await self._catalogue(more)
+            case Stream.ENROLMENTS:
+                return await self._registrations(more)
+            case Stream.PROGRESS:
+                return await self._progress(more, cursor, scope)
+            case _:
+                return await super().fetch(stream, cursor, scope)
+
+    async def _catalogue(self, more: dict[str, str]) -> Page:
+        answer = (
+            await self.client.get(
+                "courses", params={"includeCourseMetadata": "true", "includeRegistrationCount": "true", **more}
+            )
+        ).json()
+        records: list[Record] = []
+        rejected: list[tuple[Any, str]] = []
+        for found in _listed(answer, "courses"):
+            try:
+                records.append(_course(found))
+            except ValueError as error:
+                rejected.append((found, f"This is not a course: {error}."))
+        token = reading.text(reading.field(answer, "more"))
+        return Page(records, next={"more": token} if token else None, rejected=rejected, complete=token is None)
+
+    async def _registrations(self, more: dict[str, str]) -> Page:
+        answer = (await self.client.get("registrations", params=more)).json()
+        records, rejected = _read(_listed(answer, "registrations"))
+        token = reading.text(reading.field(answer, "more"))
+        return Page(records, next={"more": token} if token else None, rejected=rejected, complete=token is None)
+
+    async def _progress(self, more: dict[str, str], cursor: Cursor | None, scope: Scope) -> Page:
+        since = {"since": scope.since["since"]} if scope.since else {}
+        answer = await self.client.get("registrations", params={"includeChildResults": "true", **since, **more})
+        found = answer.json()
+        records, rejected = _read(_listed(found, "registrations"), whole=True)
+        started = cursor["started"] if cursor else None
+        if started is None and (now := answer.told_at()):
+            started = (now - _OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        token = reading.text(reading.field(found, "more"))
+        return Page(
+            records,
+            next={"more": token, "started": started} if token else None,
+            # Of a server that tells no time, everything is asked again.
+            watermark=None if token else {"since": started} if started else scope.since,
+            rejected=rejected,
+        )
+
+    async def find_users(self, person: Person) -> list[User]:
+        """See ``Connector``. SCORM Cloud has no search for people: by the learner's id, as registrations know it."""
+        for learner in dict.fromkeys(filter(None, (person.external_id, person.profile_id))):
+            standing = await self._of_learner(learner)
+            if standing:
+                return [standing[0].user]
+        return []
+
+    async def make_user(self, person: Person) -> User:
+        """See ``Connector``. Nothing is made there: a learner comes to be with the first registration."""
+        return User(external_id=person.external_id or person.profile_id, email=person.email, name=person.name)
+
+    async def enrol(self, user: User, course: str) -> Enrolment:
+        """See ``Connector``. A registration that stands, whoever made it, is taken."""
+        standing = await self._of_learner(user.external_id, course)
+        if standing:
+            return standing[0]
+        # The same each time, so that two tries make one registration.
+        identifier = str(uuid5(UUID(self.config.provider_id), json.dumps([course, user.external_id])))
+        first, _, last = (user.name or user.email or user.external_id).strip().rpartition(" ")
+        learner = {"id": user.external_id, "firstName": first, "lastName": last, "email": user.email}
+        wanted = {
+            "registrationId": identifier,
+            "courseId": course,
+            "learner": {name: value for name, value in learner.items() if value},
+        }
+        answer = await self.client.request(
+            "POST", "registrations", json=wanted | self._postback(), again=True, accept=(400, 404, 409)
+        )
+        if answer.status == 404:
+            raise PartnerCannotError("SCORM Cloud has no such course.", hint="Import the catalogue again.")
+        made = await self._registration(identifier)
+        if made is None:
+            said = _message(answer.json()) if answer.status >= 400 else "it does not know the registration it made"
+            raise PartnerAnswerError(f"SCORM Cloud did not make the registration: {said}.")
+        return made
+
+    async def withdraw(self, enrolment: str, user: User, course: str) -> None:
+        """See ``Connector``. The registration is deleted, and with it the progress in SCORM Cloud."""
+        await self.client.request("DELETE", f"registrations/{reading.segment(enrolment)}", accept=(404,))
+
+    async def launch_url(self, enrolment: str, user: User, course: str, return_url: str | None) -> str:
+        """See ``Connector``. The link is for this person and runs out within two minutes."""
+        answer = await self.client.request(
+            "POST",
+            f"registrations/{reading.segment(enrolment)}/launchLink",
+            json={"redirectOnExitUrl": return_url or "closer", "expiry": 120},
+            again=True,
+            accept=(404,),
+        )
+        if answer.status == 404:
+            raise PartnerCannotError("SCORM Cloud does not know this registration any more.", hint="Enrol again.")
+        link = reading.text(reading.field(answer.json(), "launchLink"))
+        url = reading.url(urljoin(self.client.base_url, link)) if link else None
+        if url is None:
+            raise PartnerAnswerError("SCORM Cloud answered without a launch link.")
+        return url
+
+    def receive(self, delivery: Delivery) -> Received:
+        """See ``Connector``. A registration, as JSON with HTTP Basic or as a form with user name and password."""
+        content, user, password = _unpacked(delivery)
+        expected = self.config.text("postback_password")
+        if not expected:
+            raise BadDeliveryError("This provider accepts no postbacks.", hint="Set a postback password for it.")
+        given = f"{user}\0{password}".encode()
+        wanted = f"{self.config.text('postback_user') or 'courseyard'}\0{expected}".encode()
+        if not hmac.compare_digest(given, wanted):
+            raise BadDeliveryError("User name or password of the postback are wrong.", hint=_POSTBACK_HINT)
+        try:
+            found = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise BadDeliveryError("The postback holds no JSON.", hint=_POSTBACK_HINT) from error
+        records, rejected = _read([found])
+        return Received(None, records, rejected)
+
+    def _postback(self) -> dict[str, Any]:
+        """Have a registration pushed to us, where that can be told from a stranger's."""
+        password = self.config.text("postback_password")
+        if not password or not self.config.inbound_url:
+            return {}
+        return {
+            "postBack": {
+                "url": self.config.inbound_url,
+                "authType": "HTTPBASIC",
+                "userName": self.config.text("postback_user") or "courseyard",
+                "password": password,
+                "resultsFormat": "ACTIVITY",
+            }
+        }
+
+    async def _of_learner(self, learner: str, course: str | None = None) -> list[Enrolment]:
+        """Registrations of a learner, the one that changed last first."""
+        params = {"learnerId": learner} | ({"courseId": course} if course else {})
+        answer = await self.client.get("registrations", params=params, accept=(404,))
+        if answer.status == 404:
+            return []
+        records, _ = _read(_listed(answer.json(), "registrations"))
+        found = [r for r in records if isinstance(r, Enrolment) and r.user.external_id == learner]
+        matching = [r for r in found if course is None or r.course == course]
+        return sorted(matching, key=lambda r: r.data_at.timestamp() if r.data_at else 0.0, reverse=True)
+
+    async def _registration(self, identifier: str) -> Enrolment | None:
+        answer = await self.client.get(f"registrations/{reading.segment(identifier)}", accept=(404,))
+        if answer.status == 404:
+            return None
+        try:
+            return _enrolment(answer.json())
+        except ValueError as error:
+            raise PartnerAnswerError(f"SCORM Cloud's answer is not a registration: {error}.") from error
+
+
+def _listed(answer: Any, name: str) -> list[Any]:
+    """The list of an answer; without one, it would look as if all were gone.
+
+    Raises:
+        PartnerAnswerError: there is none.
+    """
+    found = reading.field(answer, name)
+    if not isinstance(found, list):
+        raise PartnerAnswerError(f"The answer holds no list of {name}.")
+    return found
+
+
+def _message(answer: Any) -> str:
+    return (reading.text(reading.field(answer, "message")) or "no reason is told").rstrip(".")[:300]
+
+
+def _course(found: Any) -> Course:
+    identifier = reading.key(reading.field(found, "id"))
+    metadata = reading.field(found, "metadata")
+    seconds = reading.duration(reading.field(metadata, "typicalTime")) or reading.duration(
+        reading.field(metadata, "duration")
+    )
+    return Course(
+        external_id=identifier,
+        title=reading.text(found.get("title")) or reading.text(reading.field(metadata, "title")) or identifier,
+        description=reading.without_tags(reading.field(metadata, "description")),
+        duration_hours=round(seconds / 3600, 2) if seconds else None,
+        data_at=reading.moment(found.get("updated")) or reading.moment(found.get("created")),
+        extra=reading.plain(
+            version=found.get("version"),
+            courseLearningStandard=found.get("courseLearningStandard"),
+            registrationCount=found.get("registrationCount"),
+            tags=_tags(found),
+        ),
+    )
+
+
+def _tags(found: Any) -> str:
+    return ", ".join(filter(None, (reading.text(tag) for tag in reading.items(reading.field(found, "tags")))))
+
+
+def _read(registrations: list[Any], *, whole: bool = False) -> tuple[list[Record], list[tuple[Any, str]]]:
+    """Each registration as an enrolment, with its activities where they are told.
+
+    ``whole``: the activities were asked for, so that one without children is all that there is, and no summary.
+    """
+    records: list[Record] = []
+    rejected: list[tuple[Any, str]] = []
+    for found in registrations:
+        try:
+            enrolment = _enrolment(found)
+        except ValueError as error:
+            rejected.append((found, f"This is not a registration: {error}."))
+            continue
+        records.append(enrolment)
+        details = found.get("activityDetails")
+        if whole or reading.items(reading.field(details, "children")):
+            records += _modules(found, enrolment)
+    return records, rejected
+
+
+def _enrolment(found: Any) -> Enrolment:
+    learner = reading.field(found, "learner")
+    name = " ".join(filter(None, (reading.text(reading.field(learner, part)) for part in ("firstName", "lastName"))))
+    try:
+        user = User(
+            external_id=reading.key(reading.field(learner, "id")),
+            email=reading.text(reading.field(learner, "email")),
+            name=name or None,
+        )
+        course = reading.key(reading.field(reading.field(found, "course"), "id"))
+    except ValueError as error:
+        raise ValueError("it does not say whose it is, or of which course") from error
+    status = _status(found)
+    amount = reading.number(found.get("registrationCompletionAmount"))
+    return Enrolment(
+        external_id=reading.key(found.get("id")),
+        course=course,
+        user=user,
+        status=status,
+        # A share from 0 to 1, unlike all other amounts.
+        progress=100.0 if status == "completed" else None if amount is None else reading.percent(amount * 100),
+        enrolled_at=reading.moment(found.get("createdDate")),
+        completed_at=reading.moment(found.get("completedDate")),
+        data_at=reading.moment(found.get("updated")),
+        extra=reading.plain(
+            score=reading.percent(_scaled(found.get("score"))),
+            registrationCompletion=found.get("registrationCompletion"),
+            registrationSuccess=found.get("registrationSuccess"),
+            totalSecondsTracked=found.get("totalSecondsTracked"),
+            instance=found.get("instance"),
+            version=reading.field(found.get("course"), "version"),
+            firstAccessDate=found.get("firstAccessDate"),
+            lastAccessDate=found.get("lastAccessDate"),
+            tags=_tags(found),
+        ),
+    )
+
+
+def _status(found: Any) -> EnrolmentStatus:
+    match found.get("registrationCompletion"), found.get("registrationSuccess"):
+        case "INCOMPLETE", _:
+            # Also one that was failed: it goes on.
+            return "active"
+        case _, "FAILED":
+            return "failed"
+        case ("COMPLETED", _) | (_, "PASSED"):
+            return "completed"
+        case _:
+            return "active"
+
+
+def _modules(found: Any, enrolment: Enrolment) -> list[ModuleProgress]:
+    """The activities that a learner does something in; what groups them sums up and would count twice."""
+    leaves: dict[str, Any] = {}
+    for activity in _leaves(found.get("activityDetails")):
+        identifier = reading.text(reading.field(activity, "id"))
+        if identifier:
+            leaves.setdefault(identifier, activity)
+    modules = [_module(identifier, activity, enrolment) for identifier, activity in leaves.items()]
+    if len(modules) == 1 and modules[0].status != "not_started":
+        # The times of the registration are those of its only activity.
+        done = modules[0].status in ("completed", "passed")
+        modules[0] = msgspec.structs.replace(
+            modules[0],
+            started_at=reading.moment(found.get("firstAccessDate")),
+            completed_at=enrolment.completed_at if done else None,
+            last_accessed_at=reading.moment(found.get("lastAccessDate")),
+        )
+    return modules
+
+
+def _leaves(root: Any) -> Iterator[Any]:
+    waiting = [root]
+    while waiting:
+        activity = waiting.pop()
+        children = reading.items(reading.field(activity, "children"))
+        if children:
+            waiting += reversed(children)
+        else:
+            yield activity
+
+
+def _module(identifier: str, activity: Any, enrolment: Enrolment) -> ModuleProgress:
+    status = _module_status(activity)
+    runtime = activity.get("runtime")
+    seconds = reading.duration(activity.get("timeTracked"))
+    return ModuleProgress(
+        enrolment=enrolment.external_id,
+        module_id=identifier,
+        module_name=reading.text(activity.get("title")),
+        status=status,
+        progress=100.0
+        if status in ("completed", "passed")
+        else reading.percent(_scaled(activity.get("completionAmount"))),
+        score=reading.percent(_scaled(activity.get("score"))),
+        time_spent_seconds=int(seconds) if seconds is not None else None,
+        data_at=enrolment.data_at,
+        extra=reading.plain(
+            attempts=activity.get("attempts"),
+            activityCompletion=activity.get("activityCompletion"),
+            activitySuccess=activity.get("activitySuccess"),
+            raw=reading.number(reading.field(runtime, "scoreRaw")),
+            min=reading.number(reading.field(runtime, "scoreMin")),
+            max=reading.number(reading.field(runtime, "scoreMax")),
+        ),
+    )
+
+
+def _module_status(activity: Any) -> ModuleStatus:
+    match activity.get("activityCompletion"), activity.get("activitySuccess"):
+        case _, "PASSED":
+            return "passed"
+        case _, "FAILED":
+            return "failed"
+        case "COMPLETED", _:
+            return "completed"
+        case _:
+            begun = (reading.number(activity.get("attempts")) or 0) > 0 or reading.flag(activity.get("suspended"))
+            return "in_progress" if begun else "not_started"
+
+
+def _scaled(value: Any) -> Any:
+    """A score or an amount as SCORM Cloud tells it: already in percent."""
+    return reading.field(value, "scaled")
+
+
+def _unpacked(delivery: Delivery) -> tuple[bytes, str, str]:
+    """What a postback holds, and the user name and password that came with it."""
+    if delivery.content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+        try:
+            form = parse_qs(delivery.body.decode(), strict_parsing=True, max_num_fields=20)
+        except ValueError as error:
+            raise BadDeliveryError("The postback is no form.", hint=_POSTBACK_HINT) from error
+        fields = {name.lower(): values[0] for name, values in form.items()}
+        return fields.get("data", "").encode(), fields.get("username", ""), fields.get("password", "")
+    scheme, _, packed = delivery.headers.get("authorization", "").partition(" ")
+    try:
+        user, _, password = b64decode(packed, validate=True).decode().partition(":")
+    except ValueError:
+        user, password = "", ""
+    return (delivery.body, user, password) if scheme.lower() == "basic" else (delivery.body, "", "")
