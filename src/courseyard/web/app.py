@@ -14,11 +14,12 @@ from starlette.types import Scope
 from courseyard.errors import CourseyardError
 from courseyard.web.api.app import create_api
 from courseyard.web.context import Services
+from courseyard.web.headers import DefaultHeaders, app_headers
 from courseyard.web.pages import rendering
 from courseyard.web.pages import routes as page_routes
 from courseyard.web.pages.reference import reference_route
 from courseyard.web.problems import on_http_error, problem
-from courseyard.web.security import RequestGuard, SecurityHeaders
+from courseyard.web.security import RequestGuard
 
 
 def create_app(services: Services) -> Starlette:
@@ -33,7 +34,7 @@ def create_app(services: Services) -> Starlette:
             *page_routes.all_routes(),
         ],
         middleware=[
-            Middleware(SecurityHeaders, origins=services.origins),
+            Middleware(DefaultHeaders, headers_of=app_headers(services.origins)),
             Middleware(RequestGuard, origin=origin, refuse=_refuse),
         ],
         exception_handlers={

@@ -26,9 +26,9 @@ from courseyard.limits import JOURNAL_LIFETIME, MAX_COMMIT_BYTES, MAX_JSON_BYTES
 from courseyard.runtime import Commit, Navigation, Player, PlayerSession
 from courseyard.web import problems
 from courseyard.web.content_files import ContentFiles
+from courseyard.web.headers import DefaultHeaders, player_headers
 from courseyard.web.origins import Origins
 from courseyard.web.player_assets import PLAYER, PlayerAssets
-from courseyard.web.player_headers import PlayerHeaders
 
 _T = TypeVar("_T")
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -58,7 +58,7 @@ def create_play_app(player: Player, files: ContentFiles, origins: Origins, clock
             Route("/play/{launch}", _PlayerPage(assets, f"{origins.app}/courses").__call__, methods=["GET"]),
             Route("/content/{prefix}/{path:path}", files.serve, methods=["GET", "HEAD"]),
         ],
-        middleware=[Middleware(PlayerHeaders, origins=origins)],
+        middleware=[Middleware(DefaultHeaders, headers_of=player_headers(origins))],
         exception_handlers={
             CourseyardError: problems.on_courseyard_error,
             HTTPException: problems.on_http_error,

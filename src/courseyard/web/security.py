@@ -1,71 +1,19 @@
-"""What protects the app origin: headers, the cross-site check, the session cookie, the size of a body."""
+"""What protects the app origin: the cross-site check, the session cookie, the size of a body."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from courseyard.errors import CourseyardError, CrossSiteError, TooLargeError
 from courseyard.limits import MAX_JSON_BYTES, WEB_SESSION_LIFETIME
-from courseyard.web.origins import Origin, Origins
+from courseyard.web.origins import Origin
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-def content_security_policy(origins: Origins) -> str:
-    """Nothing inline, nothing from elsewhere. A form may lead to the player: a launch redirects there."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data:",
-            "font-src 'self'",
-            "connect-src 'self'",
-            f"form-action 'self' {origins.content}",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
-
-
-class SecurityHeaders:
-    """Adds the protective headers to every response of the app origin."""
-
-    def __init__(self, app: ASGIApp, origins: Origins) -> None:
-        """``app`` may set any of them itself; its word then stands."""
-        self._app = app
-        self._headers = {
-            "Content-Security-Policy": content_security_policy(origins),
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-            "Referrer-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-        }
-        if origins.app.is_secure:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
 
 
 Refuse = Callable[[HTTPConnection, CourseyardError], Awaitable[Response]]
