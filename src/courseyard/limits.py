@@ -137,6 +137,7 @@ PARTNER_FILE_SETTLE_SECONDS = 30
 
 # Columns of a partner's table; the widest reports seen have some 120.
 MAX_PARTNER_COLUMNS = 500
+
 # Records written by one call: large enough that round trips do not count, small enough that a lock is short.
 SYNC_BATCH_RECORDS = 1_000
 

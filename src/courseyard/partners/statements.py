@@ -8,14 +8,13 @@ LRS stored the last of them, since a statement that was made offline comes late 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid5
-
-import msgspec
 
 from courseyard.partners import reading
 from courseyard.partners.reading import items
@@ -86,11 +85,11 @@ _OWN_IDS = UUID("5b1a3e0e-64d5-5c3c-9d4a-6f0a7a3f0c11")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What statements told. ``voided``: ids of statements that others take back."""
+    """What statements told. ``voided``: ids of statements that others take back, and when that was stored."""
 
     records: list[Record] = field(default_factory=list)
     rejected: list[tuple[Any, str]] = field(default_factory=list)
-    voided: list[str] = field(default_factory=list)
+    voided: list[tuple[str, datetime | None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def translate(
             told.rejected.append((reading.storable(statement), f"The statement cannot be used: {error}."))
             continue
         if isinstance(fact, str):
-            told.voided.append(fact)
+            told.voided.append((fact, _stored(statement, received_at)))
         elif fact is not None:
             facts.append(fact)
     facts.sort(key=lambda fact: fact.at.timestamp() if fact.at else 0.0)
@@ -145,9 +144,18 @@ def translate(
     return told
 
 
-def taken_back(identifier: str) -> Record:
+def pushed(statements: Iterable[Any], received_at: datetime) -> tuple[list[Record], list[tuple[Any, str]]]:
+    """Records and rejections of statements that were sent to us: there is no store to ask what stood before."""
+    told = translate(statements, received_at=received_at)
+    stands = [
+        ({"voided": i}, f"Statement {i} was taken back; what it told of progress stands.") for i, _ in told.voided
+    ]
+    return [*told.records, *map(taken_back, told.voided)], told.rejected + stands
+
+
+def taken_back(voided: tuple[str, datetime | None]) -> Record:
     """A credential goes with its statement."""
-    return Gone(kind="credential", external_id=identifier)
+    return Gone(kind="credential", external_id=voided[0], data_at=voided[1])
 
 
 def statement_id(statement: Any) -> str:
@@ -155,8 +163,8 @@ def statement_id(statement: Any) -> str:
     found = reading.text(reading.field(statement, "id"))
     if found is not None:
         return found.lower()
-    plain = msgspec.json.encode(reading.storable(statement), order="sorted")
-    return str(uuid5(_OWN_IDS, hashlib.blake2b(plain).hexdigest()))
+    plain = json.dumps(reading.storable(statement), sort_keys=True)
+    return str(uuid5(_OWN_IDS, hashlib.blake2b(plain.encode()).hexdigest()))
 
 
 def read(statement: Any, received_at: datetime | None = None) -> Fact | str | None:
@@ -190,7 +198,7 @@ def read(statement: Any, received_at: datetime | None = None) -> Fact | str | No
     registration = reading.text(_inner(statement, "context", "registration"))
     course = None if verb == "earned" and registration is None else _course(statement, activity, registration)
     key = registration or f"{_id(course) if course else ''}:{user.external_id}"
-    stored = reading.moment(statement.get("stored")) or received_at
+    stored = _stored(statement, received_at)
     return Fact(
         id=statement_id(statement),
         user=user,
@@ -412,6 +420,10 @@ def _inner(value: Any, *names: str) -> Any:
     for name in names:
         value = reading.field(value, name)
     return value
+
+
+def _stored(statement: Any, received_at: datetime | None) -> datetime | None:
+    return reading.moment(reading.field(statement, "stored")) or received_at
 
 
 def _listed(value: Any) -> list[Any]:

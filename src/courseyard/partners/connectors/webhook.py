@@ -180,11 +180,7 @@ class Webhook(Connector):
 def _told(body: Any, delivery: Delivery, *, xapi: bool) -> tuple[list[Record], list[tuple[Any, str]]]:
     listed = body if isinstance(body, list) else [body]
     if xapi:
-        told = statements.translate(listed, received_at=delivery.received_at)
-        return [*told.records, *map(statements.taken_back, told.voided)], [
-            *told.rejected,
-            *(({"voided": i}, f"Statement {i} was taken back; what it told of progress stands.") for i in told.voided),
-        ]
+        return statements.pushed(listed, delivery.received_at)
     records, rejected = [], []
     for event in listed:
         try:
