@@ -113,8 +113,8 @@ async def test_who_fails_the_first_test_gets_its_lesson_again(golfer: Golfer) ->
     await golfer.page.wait_for_selector("body[data-state=ended]")
     assert golfer.status() == ("passed", 100, 100, 1)
     assert golfer.visits() == dict.fromkeys(LESSONS + TESTS, 1) | {"playing_item": 2, "test_1": 2, "test_4": 2}
-    answers = golfer.site.sql(
-        "select data ->> 'cmi.interactions.0.result' from courseyard.sco_states where item = 'test_1'"
+    verdicts = golfer.site.sql(
+        "select data ->> 'cmi.success_status' from courseyard.sco_states where item = 'test_1'"
         " order by activity_attempt"
     )
-    assert answers == [("incorrect",), ("correct",)]
+    assert verdicts == [("failed",), ("passed",)]

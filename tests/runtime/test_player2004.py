@@ -327,3 +327,20 @@ async def test_a_commit_tells_how_the_activities_stand(classroom):
     answer = await window.commit((DONE, "completed"), (RESULT, "failed"))
     unknown = {"completion": "unknown", "success": "unknown"}
     assert answer["marks"] == {"o": unknown, "m": unknown, "a": {"completion": "completed", "success": "failed"}}
+
+
+@pytest.mark.parametrize("through", [RESULT, "cmi.objectives.0.success_status"])
+async def test_who_failed_and_then_passes_has_passed(classroom, through):
+    shared = (
+        '<imsss:objectives><imsss:primaryObjective objectiveID="known">'
+        '<imsss:mapInfo targetObjectiveID="quiz" writeSatisfiedStatus="true"/></imsss:primaryObjective></imsss:objectives>'
+    )
+    window = await classroom.open(await classroom.enrol(await classroom.course(course(item("a", shared), item("b")))))
+    await window.commit((RESULT, "failed"), terminate=True)
+    await window.go("continue")
+    await window.go("previous")
+    assert window.data["cmi.objectives.0.success_status"] == "failed"
+    answer = await window.commit((through, "passed"), terminate=True)
+    assert answer["marks"]["a"]["success"] == "passed"
+    await window.go("continue")
+    assert next(entry for entry in window.view["toc"] if entry["item"] == "a")["success"] == "passed"

@@ -10,7 +10,16 @@ from typing import Any
 from courseyard.datamodel import Model, Problem, finish, summarise
 from courseyard.limits import MAX_VALUE_CHARS
 from courseyard.runtime.courses import Course
-from courseyard.runtime.reporting import Request, decides, report_of, request_of, status_words, stores_of, summary_of
+from courseyard.runtime.reporting import (
+    Request,
+    decides,
+    primary_at_launch,
+    report_of,
+    request_of,
+    status_words,
+    stores_of,
+    summary_of,
+)
 from courseyard.sequencing import report_status, state_from_json
 
 _INDEX = re.compile(r"\.\d+(?=\.|$)")
@@ -92,12 +101,10 @@ class Rollup:
 
     def standing(self, course: Course, state: Mapping[str, str]) -> Standing:
         """The attempt and the activities on the way to the SCO, with what the SCO has said so far."""
-        status = report_status(
-            course.tree,
-            state_from_json(self.sequencing["state"]),
-            {**self.objectives, **self.sequencing.get("objectives", {})},
-            report_of(course.standard, state),
-        )
+        engine = state_from_json(self.sequencing["state"])
+        globals_ = {**self.objectives, **self.sequencing.get("objectives", {})}
+        at_launch = primary_at_launch(course, self.item, engine, globals_)
+        status = report_status(course.tree, engine, globals_, report_of(course.standard, state, at_launch=at_launch))
         path = (course.tree.activities[index].id for index in course.tree.path(course.tree.by_id[self.item]))
         return Standing(
             summary_of(course, status, (course.items[self.item], state)),

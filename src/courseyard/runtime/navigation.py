@@ -18,6 +18,7 @@ from courseyard.runtime.reporting import (
     entry_after,
     is_done,
     objectives_for,
+    primary_at_launch,
     report_of,
     stores_of,
     summary_of,
@@ -195,7 +196,12 @@ def _report(attempt: Attempt, name: str) -> Report | None:
     """What the open SCO said; None where none is open or it never spoke."""
     if attempt.delivered is None or not attempt.row["initialized"]:
         return None
-    return report_of(attempt.course.standard, attempt.data, suspending=name == "suspendAll")
+    return report_of(
+        attempt.course.standard,
+        attempt.data,
+        suspending=name == "suspendAll",
+        at_launch=primary_at_launch(attempt.course, attempt.delivered[0], attempt.state, attempt.objectives),
+    )
 
 
 def _left(attempt: Attempt, name: str, outcome: Outcome, status: Mapping[str, Mapping[str, Any]]) -> _Left | None:

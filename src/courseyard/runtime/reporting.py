@@ -9,7 +9,8 @@ from typing import Any
 
 from courseyard.datamodel import resumable, summarise
 from courseyard.runtime.courses import Course, Item
-from courseyard.sequencing import Report
+from courseyard.sequencing import Globals, Report, initial_objectives
+from courseyard.sequencing import State as EngineState
 
 State = Mapping[str, str]
 
@@ -47,10 +48,15 @@ def decides(element: str) -> bool:
     return _DECIDING.fullmatch(element) is not None
 
 
-def report_of(standard: str, state: State, *, suspending: bool = False) -> Report:
+def report_of(
+    standard: str, state: State, *, suspending: bool = False, at_launch: Mapping[str, str] | None = None
+) -> Report:
     """The transfer from a SCO's data to its activity (RTE 4.2): what it did not set is None.
 
-    ``suspending``: the session is suspended, which counts more than what the SCO said of its exit.
+    ``suspending``: the session is suspended, which counts more than what the SCO said of its exit. ``at_launch``: the
+    primary objective as the LMS filled it in (``primary_at_launch``). Where its entry in cmi.objectives still says
+    that, and the SCO has set cmi.success_status, the entry is no word of the SCO's: who failed, learns again and
+    passes, has passed.
 
     A SCORM 1.2 SCO keeps its data as long as the attempt on the course lasts, so it never ends its activity's
     attempt: it is reported as suspended, whatever it said.
@@ -66,6 +72,11 @@ def report_of(standard: str, state: State, *, suspending: bool = False) -> Repor
             max=known.max,
             exit="suspend",
         )
+    objectives = dict(_objectives(state))
+    if at_launch and "success" in at_launch and "cmi.success_status" in state:
+        primary = objectives.get(at_launch["id"], {})
+        if primary.get("success") == at_launch["success"]:
+            del primary["success"]
     return Report(
         completion=state.get("cmi.completion_status"),
         success=state.get("cmi.success_status"),
@@ -74,9 +85,16 @@ def report_of(standard: str, state: State, *, suspending: bool = False) -> Repor
         min=_number(state.get("cmi.score.min")),
         max=_number(state.get("cmi.score.max")),
         progress_measure=known.progress,
-        objectives=dict(_objectives(state)),
+        objectives=objectives,
         exit="suspend" if suspending else known.exit,
     )
+
+
+def primary_at_launch(course: Course, item: str, engine: EngineState, globals_: Globals) -> Mapping[str, str] | None:
+    """The entry of cmi.objectives that stands for an activity's primary objective, as its SCO found it."""
+    primary = (course.items[item].get("sequencing", {}).get("objectives") or {}).get("primary") or {}
+    entries = initial_objectives(course.tree, engine, globals_, item) if primary.get("id") else []
+    return next((entry for entry in entries if entry["id"] == primary["id"]), None)
 
 
 def request_of(standard: str, state: State) -> Request | None:
