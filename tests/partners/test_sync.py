@@ -122,6 +122,31 @@ def test_a_late_delivery_of_older_facts_changes_nothing(site: RunningSite, partn
     assert site.sql("select progress_percentage from public.external_module_progress") == [(80,)]
 
 
+def test_a_partner_that_does_not_say_how_far_somebody_is_takes_nothing_back(
+    site: RunningSite, partner: type[Scripted], sync: Sync
+) -> None:
+    site.person(email="lea@example.org"), site.person(email="leo@example.org")
+    told = {"status": None, "data_at": NOON + timedelta(hours=1)}
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1))],
+        Stream.ENROLMENTS: [
+            page(enrolment(1, status="completed", completed_at=NOON), enrolment(2, "leo", status="withdrawn")),
+            page(enrolment(1, **told), enrolment(2, "leo", **told)),
+        ],
+        Stream.PROGRESS: [
+            page(module(1, 2, status="passed", completed_at=NOON, started_at=NOON)),
+            page(module(1, 2, started_at=NOON + timedelta(minutes=9), **told), module(2, 2, **told)),
+        ],
+    }
+    sync.run()
+    statuses = "select status, completed_at from public.partner_lms_enrollments where external_enrollment_id = %s"
+    assert site.sql(statuses, "e1") == [("completed", NOON)]
+    assert site.sql(statuses, "e2") == [("in_progress", None)], "no longer withdrawn, and its modules have begun"
+    assert site.sql(
+        "select module_id, status, completed_at, started_at from public.external_module_progress order by module_id"
+    ) == [("m1", "passed", NOON, NOON), ("m2", "in_progress", None, None)]
+
+
 def test_records_wait_for_their_person_and_are_replayed(site: RunningSite, partner: type[Scripted], sync: Sync) -> None:
     partner.script = everything()
     run = sync.run()

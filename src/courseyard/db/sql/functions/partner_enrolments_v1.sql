@@ -89,9 +89,12 @@ begin
             select exists (select from public.external_module_progress as x where x.partner_enrollment_id = i.row_id)
           ) as modules (there)
           cross join lateral (
-            -- All modules done is completed, though this partner's enrolment may not say so.
+            -- All modules done is completed, though this partner's enrolment may not say so. A status that is null, not one
+            -- that is left out: the partner does not say, and what stands stays.
             select coalesce(i.record ->> 'status', 'active') = 'active'
               and exists (select from courseyard.partner_completions as d where d.partner_enrollment_id = i.row_id)
+              or i.record -> 'status' = 'null' and t.id is not null
+              and pg_catalog.to_jsonb(t) ->> 'status' not in ('withdrawn', 'cancelled', 'dropped')
           ) as kept (value)
           where i.verdict = 'write'
       ), p_run);

@@ -55,8 +55,11 @@ begin
         pg_catalog.jsonb_build_object(
           'id', i.row_id, 'user_id', i.person_id, 'partner_enrollment_id', i.enrolment_id,
           'module_id', i.record ->> 'module_id',
-          'status', coalesce(i.record ->> 'status', 'not_started'),
-          'completed_at', (i.record ->> 'completed_at')::timestamptz,
+          -- A status that is null, not one that is left out: the partner does not say, so what stands stays.
+          'status', case when i.record -> 'status' = 'null' then coalesce(t.status, 'in_progress')
+            else coalesce(i.record ->> 'status', 'not_started') end,
+          'completed_at', case when i.record -> 'status' = 'null' then t.completed_at
+            else (i.record ->> 'completed_at')::timestamptz end,
           'metadata', coalesce(t.metadata, '{}') - 'gone_at' || pg_catalog.jsonb_build_object(
             'partner', coalesce(i.record -> 'extra', '{}'), 'data_at', i.data_at),
           'progress_percentage', coalesce((i.record ->> 'progress')::numeric,
@@ -64,7 +67,8 @@ begin
           'module_name', coalesce(i.record ->> 'module_name', t.module_name),
           'score', coalesce((i.record ->> 'score')::numeric, t.score),
           'time_spent_seconds', coalesce((i.record ->> 'time_spent_seconds')::integer, t.time_spent_seconds, 0),
-          'started_at', coalesce((i.record ->> 'started_at')::timestamptz, t.started_at),
+          -- Partners tell when the last session began, too.
+          'started_at', least((i.record ->> 'started_at')::timestamptz, t.started_at),
           'last_accessed_at', coalesce((i.record ->> 'last_accessed_at')::timestamptz, t.last_accessed_at)))
       from pg_catalog.unnest(plan) as i
       left join public.external_module_progress as t on t.id = i.row_id
