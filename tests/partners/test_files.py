@@ -181,7 +181,17 @@ async def test_the_check_tells_what_is_understood(place):
     assert found["Enrolments: 1 of the first 2 rows of enrol.csv are understood."].state == "warning"
     assert found["Progress: 1 of the first 1 rows of progress.csv are understood."].state == "ok"
     assert found["No file matches for the catalogue."].state == "warning"
-    assert [c.state for c in await place.connector(columns="").check()] == ["ok", "failed"]
+
+
+async def test_the_check_suggests_columns(place):
+    place.put(
+        "enrolments.json", '{"data": {"rows": [{"course": {"id": 7}, "user": {"email": "a@x.org"}, "Status": "done"}]}}'
+    )
+    place.put("progress.csv", '{"broken')
+    _, failed, suggested = await place.connector(columns="").check()
+    assert (failed.state, suggested.state) == ("failed", "warning")
+    records, _ = await fetch_all(place.connector(columns=suggested.detail), Stream.ENROLMENTS)
+    assert [(r.external_id, r.status) for r in records] == [("7:a@x.org", "completed")]
 
 
 async def test_columns_that_are_set_up_wrongly_are_told(place):

@@ -83,6 +83,7 @@ def test_json_array_lines_object_and_path():
     document = '{"x": [1, {}], "result": {"total": 1, "items": [{"a": 1}]}}'
     assert values(document, "result.items") == [{"a": 1}]
     assert array_paths(document.encode()) == ["result.items"]
+    assert array_paths(b'{"a": 1}\n{"a": 2}\n') == []
     assert values('[{"a": "ü"}]'.encode("utf-16")) == [{"a": "ü"}]
 
 

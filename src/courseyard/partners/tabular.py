@@ -91,8 +91,11 @@ def array_paths(data: bytes) -> list[str]:
                 look(inner, f"{path}.{name}" if path else name, depth + 1)
 
     encoding, start = _encoding(data)
+    text = data[start:].decode(encoding, "replace")
+    if _has_lines(text):
+        return []
     try:
-        look(_JSON.decode(data[start:].decode(encoding, "replace")), "", 0)
+        look(_JSON.decode(text), "", 0)
     except (ValueError, RecursionError) as error:
         raise _broken() from error
     return sorted((path for path in sizes if path), key=lambda path: -sizes[path])

@@ -11,13 +11,16 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, ClassVar
 
+import msgspec
+
 from courseyard.errors import PartnerAnswerError
 from courseyard.partners.client import PartnerClient
 from courseyard.partners.columns import ColumnMapping, TableKind, preview, read_mapping, record_of
 from courseyard.partners.connector import Capabilities, Check, Config, Connector, Cursor, Option, Page, Scope, Stream
 from courseyard.partners.records import Record
 from courseyard.partners.sources import SOURCE_OPTIONS, Source, SourceFile, source_of
-from courseyard.partners.tabular import BadRow, Row, rows
+from courseyard.partners.suggesting import suggest
+from courseyard.partners.tabular import BadRow, Row, array_paths, rows
 
 _ROWS_PER_PAGE = 2_000
 _KINDS: dict[Stream, TableKind] = {
@@ -88,8 +91,11 @@ class Files(Connector):
         if not mapping:
             found.append(Check("failed", "No columns are set up.", "Say on the provider's page which column is which."))
         for stream, kind in _KINDS.items():
+            matching = self._matching(kind, files)
             if kind in mapping:
-                found.append(await self._try(source, stream, self._matching(kind, files), mapping))
+                found.append(await self._try(source, stream, matching, mapping))
+            elif matching:
+                found += await self._suggestion(source, stream, matching[-1].name)
         return found
 
     async def fetch(self, stream: Stream, cursor: Cursor | None, scope: Scope) -> Page:
@@ -188,6 +194,17 @@ class Files(Connector):
         if not bad:
             return Check("ok", what)
         return Check("failed" if len(bad) == len(shown) else "warning", what, f"Row {bad[0].number}: {bad[0].problem}")
+
+    async def _suggestion(self, source: Source, stream: Stream, name: str) -> list[Check]:
+        kind = _KINDS[stream]
+        try:
+            data = await source.read(name)
+            path = next(iter(array_paths(data)), "") if data[:1] == b"{" else ""
+            columns = msgspec.json.encode({kind: suggest(kind, rows(data, path), path)}).decode()
+        except PartnerAnswerError:
+            return []
+        what = f"{stream.capitalize()}: the columns of {name} are not set up; this is suggested."
+        return [Check("warning", what, columns)]
 
 
 def _rejection(name: str, number: int, told: Any, problem: str) -> tuple[Any, str]:
