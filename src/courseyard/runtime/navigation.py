@@ -110,8 +110,6 @@ async def request(
     if way.refusal:
         return Step(attempt, None, way.refusal)
     name, target = way.name, way.target
-    if name == "start" and not attempt.shares_stores and attempt.counts:
-        attempt.stores = {}
     if report is not None and name not in _DROPPING:
         attempt.stores = attempt.stores | stores_of(attempt.data)
     outcome = navigate(
@@ -124,6 +122,8 @@ async def request(
         globals_=attempt.objectives,
         trace=True,
     )
+    if not attempt.course.shares_stores and _began_anew(attempt, outcome):
+        attempt.stores = {}
     attempt.state, attempt.objectives = outcome.state, outcome.globals_
     status = activity_status(attempt.course.tree, outcome.state, outcome.globals_)
     left = _left(attempt, asked, outcome, status)
@@ -171,6 +171,13 @@ def _as_the_standard_means(attempt: Attempt, name: str) -> str:
         return name
     going_on = resumable("1.2", attempt.data)
     return "suspendAll" if going_on or not is_done(standing_now(attempt)) else "exitAll"
+
+
+def _began_anew(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether the request began an attempt on the course: shared data of its own end with the one before."""
+    root = attempt.course.organization["identifier"]
+    before, after = attempt.state.tracks.get(root), outcome.state.tracks.get(root)
+    return after is not None and after.attempts > (before.attempts if before else 0)
 
 
 def standing_now(attempt: Attempt) -> dict[str, Any]:
