@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from courseyard.sequencing.flow_sb import FORWARD, choice_activity_traversal_sb_2_4, flow_sb_2_3
+from courseyard.sequencing.flow_sb import BACKWARD, FORWARD, choice_activity_traversal_sb_2_4, flow_sb_2_3
 from courseyard.sequencing.utility_up import (
     end_attempt_up_4,
     sequencing_rules_check_up_2,
     terminate_descendent_attempts_up_3,
 )
 from courseyard.sequencing.work import SequencingError, Work
+
+
+# What a look-ahead at many targets from one place need not find out again: see ``_first_stop``.
+Stops = dict[int, tuple[int, str | None]]
 
 
 def choice_sb_2_9(work: Work, target: int | None) -> int:
@@ -26,13 +30,18 @@ def choice_sb_2_9(work: Work, target: int | None) -> int:
     raise SequencingError("SB.2.9-9")
 
 
-def choice_candidate(work: Work, target: int | None) -> tuple[int | None, tuple[int, int] | None]:
-    """SB.2.9 as far as it changes nothing: the activity to deliver, or else common ancestor and target."""
+def choice_candidate(
+    work: Work, target: int | None, stops: Stops | None = None
+) -> tuple[int | None, tuple[int, int] | None]:
+    """SB.2.9 as far as it changes nothing: the activity to deliver, or else common ancestor and target.
+
+    ``stops`` is kept by a caller that asks for many targets while nothing changes.
+    """
     if target is None:
         raise SequencingError("SB.2.9-1")
     _is_shown(work, target)
     common = 0 if work.current is None else work.tree.common_ancestor(work.current, target)
-    _is_reachable(work, target, common)
+    _is_reachable(work, target, common, {} if stops is None else stops)
     if work.activities[target].is_leaf:
         return target, None
     flowed = flow_sb_2_3(work, target, FORWARD, consider_children=True)
@@ -53,7 +62,7 @@ def _is_shown(work: Work, target: int) -> None:
         raise SequencingError("SB.2.9-4")
 
 
-def _is_reachable(work: Work, target: int, common: int) -> None:
+def _is_reachable(work: Work, target: int, common: int, stops: Stops) -> None:
     current = work.current
     if current == target:
         return
@@ -64,7 +73,7 @@ def _is_reachable(work: Work, target: int, common: int) -> None:
             if _keeps(work, index):
                 raise SequencingError("SB.2.9-7")
     elif work.activities[current].parent == work.activities[target].parent:
-        _along(work, current, target)
+        _along(work, current, target, stops)
     else:
         _across(work, current, target, common)
 
@@ -74,15 +83,29 @@ def _keeps(work: Work, index: int) -> bool:
     return work.tracks[index].active and not work.activities[index].choice_exit
 
 
-def _along(work: Work, current: int, target: int) -> None:
-    """Steps 6 (b): from sibling to sibling."""
-    forward = work.position(target) > work.position(current)
+def _along(work: Work, current: int, target: int, stops: Stops) -> None:
+    """Steps 6 (b): from sibling to sibling; the target itself need not be passed."""
+    if work.position(target) < work.position(current):
+        # SB.2.4 asks every one of them the same: whether their parent only goes forward.
+        code = choice_activity_traversal_sb_2_4(work, current, BACKWARD)
+    else:
+        if current not in stops:
+            stops[current] = _first_stop(work, current)
+        place, code = stops[current]
+        if work.position(target) <= place:
+            return
+    if code is not None:
+        raise SequencingError(code)
+
+
+def _first_stop(work: Work, current: int) -> tuple[int, str | None]:
+    """The place of the first sibling, from the current one on, that no choice may pass, and why."""
     siblings = work.children(work.activities[current].parent)
-    first, last = work.position(current), work.position(target)
-    for index in siblings[first:last] if forward else siblings[last + 1 : first + 1]:
-        code = choice_activity_traversal_sb_2_4(work, index, forward)
+    for place in range(work.position(current), len(siblings)):
+        code = choice_activity_traversal_sb_2_4(work, siblings[place], FORWARD)
         if code is not None:
-            raise SequencingError(code)
+            return place, code
+    return len(siblings), None
 
 
 def _across(work: Work, current: int, target: int, common: int) -> None:

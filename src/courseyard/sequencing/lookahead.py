@@ -5,7 +5,7 @@ The running attempt is not ended for this: what its SCO will report is not known
 
 from __future__ import annotations
 
-from courseyard.sequencing.choice_sb import choice_candidate
+from courseyard.sequencing.choice_sb import Stops, choice_candidate
 from courseyard.sequencing.delivery_db import delivery_request_db_1_1
 from courseyard.sequencing.flow_sb import BACKWARD, FORWARD, flow_sb_2_3
 from courseyard.sequencing.navigation_nb import navigation_request_nb_2_1
@@ -17,6 +17,7 @@ from courseyard.sequencing.work import SequencingError, Work
 
 def valid_requests(work: Work) -> Valid:
     """Every request at once. Continue is valid on the last activity too: it ends the session."""
+    stops: Stops = {}
     return Valid(
         # With something suspended a start is allowed and would give it up; what is offered is to go on with it.
         start=work.suspended is None and start_delivers(work),
@@ -28,7 +29,7 @@ def valid_requests(work: Work) -> Valid:
         abandon=is_allowed(work, "abandon"),
         abandon_all=is_allowed(work, "abandonAll"),
         suspend_all=is_allowed(work, "suspendAll"),
-        choice=tuple(a.id for a in work.activities if choice_delivers(work, a.id)),
+        choice=tuple(a.id for a in work.activities if choice_delivers(work, a.id, stops)),
         jump=jump_targets(work),
     )
 
@@ -68,11 +69,11 @@ def _may_be_delivered(work: Work, index: int) -> bool:
     return True
 
 
-def choice_delivers(work: Work, target: str) -> bool:
+def choice_delivers(work: Work, target: str, stops: Stops | None = None) -> bool:
     """Whether choosing an activity would deliver something: NB.2.1, SB.2.9 and DB.1.1 in a row."""
     try:
         asked = navigation_request_nb_2_1(work, "choice", target)
-        found, _ = choice_candidate(work, asked.target)
+        found, _ = choice_candidate(work, asked.target, stops)
     except SequencingError:
         return False
     return found is not None and _may_be_delivered(work, found)
@@ -92,6 +93,7 @@ def jump_targets(work: Work) -> tuple[str, ...]:
 def table_of_contents(work: Work) -> list[TocItem]:
     """What the learner may see, in the order of this attempt; what is hidden from choice takes its branch with it."""
     found: list[TocItem] = []
+    stops: Stops = {}
     stack = [(0, 0)]
     while stack:
         index, depth = stack.pop()
@@ -99,7 +101,7 @@ def table_of_contents(work: Work) -> list[TocItem]:
         if activity.hidden_rules and sequencing_rules_check_up_2(work, index, activity.hidden_rules):
             continue
         if activity.visible:
-            found.append(_toc_item(work, index, depth))
+            found.append(_toc_item(work, index, depth, stops))
         below = depth + 1 if activity.visible else depth
         stack.extend((child, below) for child in reversed(work.children(index)))
     return found
@@ -113,10 +115,10 @@ def _is_offered(work: Work, activity: Activity) -> bool:
     return activity.choice or len(activity.children) > 1 or not runs
 
 
-def _toc_item(work: Work, index: int, depth: int) -> TocItem:
+def _toc_item(work: Work, index: int, depth: int, stops: Stops) -> TocItem:
     activity = work.activities[index]
     completed, satisfied = work.completed(index), work.satisfied(index)
-    enabled = choice_delivers(work, activity.id)
+    enabled = choice_delivers(work, activity.id, stops)
     return TocItem(
         id=activity.id,
         title=activity.title,
