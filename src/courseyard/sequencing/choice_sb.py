@@ -10,7 +10,6 @@ from courseyard.sequencing.utility_up import (
 )
 from courseyard.sequencing.work import SequencingError, Work
 
-
 # What a look-ahead at many targets from one place need not find out again: see ``_first_stop``.
 Stops = dict[int, tuple[int, str | None]]
 

@@ -91,26 +91,9 @@ _KINDS = {"pre": "precondition rule", "exit": "exit rule", "post": "postconditio
 
 def explain(told: Outcome | Iterable[Step], tree: Tree) -> list[str]:
     """Sentences for what a person would want to know of a trace, in its order."""
-    steps = list(told.trace if isinstance(told, Outcome) else told)
-    found: list[str] = []
-    for number, step in enumerate(steps):
-        following = steps[number + 1] if number + 1 < len(steps) else None
-        if following is not None and _is_overruled(step, following):
-            continue
-        sentence = _sentence(step, tree)
-        if sentence is not None and sentence not in found:
-            found.append(sentence)
-    return found
-
-
-def _is_overruled(step: Step, following: Step) -> bool:
-    """Satisfied and completed win over the opposite, which is looked at first (RB.1.2 b, RB.1.3 b)."""
-    overruling = {"notSatisfied": "satisfied", "incomplete": "completed"}.get(step.finding)
-    return (
-        step.process == following.process == "RB.1.4"
-        and step.activity == following.activity
-        and (following.finding == overruling)
-    )
+    steps = told.trace if isinstance(told, Outcome) else told
+    sentences = (_sentence(step, tree) for step in steps)
+    return list(dict.fromkeys(sentence for sentence in sentences if sentence is not None))
 
 
 def _sentence(step: Step, tree: Tree) -> str | None:

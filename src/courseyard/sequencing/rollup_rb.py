@@ -89,34 +89,32 @@ def objective_rollup_rb_1_2(work: Work, index: int) -> None:
     """RB.1.2: satisfaction of a cluster, by its measure (RB.1.2 a) or by rules (RB.1.2 b)."""
     if work.definition(index).objectives[0].satisfied_by_measure:
         return  # RB.1.2 a: ``Work.satisfied`` derives it from the measure whenever it is asked for.
-    outcome = _rules_outcome(work, index, "satisfied", "notSatisfied")
-    if outcome is not None:
-        work.set_value(index, 0, "satisfied", outcome)
+    _follow_rules(work, index, "satisfied", {"satisfied": True, "notSatisfied": False})
 
 
 def activity_progress_rollup_rb_1_3(work: Work, index: int) -> None:
     """RB.1.3: completion of a cluster, by its progress (RB.1.3 a) or by rules (RB.1.3 b)."""
     if work.definition(index).completed_by_measure:
         return  # RB.1.3 a: ``Work.completed`` derives it.
-    outcome = _rules_outcome(work, index, "completed", "incomplete")
-    if outcome is not None:
-        work.set_value(index, 0, "completion", outcome)
+    _follow_rules(work, index, "completion", {"completed": True, "incomplete": False})
 
 
-def _rules_outcome(work: Work, index: int, good: str, bad: str) -> bool | None:
-    """The bad rules first, then the good ones, which win; None leaves the status as it is."""
+def _follow_rules(work: Work, index: int, field: str, actions: dict[str, bool]) -> None:
+    """The good action wins over the bad one; where neither applies the status stays as it is."""
     rules = work.definition(index).rollup_rules
-    own = any(r.action in (good, bad) for r in rules)
-    outcome: bool | None = None
-    for action, value in ((bad, False), (good, True)):
+    own = any(r.action in actions for r in rules)
+    for action, value in actions.items():
         applicable = [r for r in rules if r.action == action] if own else [_DEFAULT_RULES[action]]
-        if rollup_rule_check_rb_1_4(work, index, action, applicable):
-            outcome = value
-    return outcome
+        rule = rollup_rule_check_rb_1_4(work, index, action, applicable)
+        if rule is not None:
+            if work.value(index, 0, field) is not value:
+                work.note("RB.1.4", index, action, rule.number or None)
+            work.set_value(index, 0, field, value)
+            return
 
 
-def rollup_rule_check_rb_1_4(work: Work, index: int, action: str, rules: list[RollupRule]) -> bool:
-    """RB.1.4: whether one of the rules for an action applies to the children."""
+def rollup_rule_check_rb_1_4(work: Work, index: int, action: str, rules: list[RollupRule]) -> RollupRule | None:
+    """RB.1.4: the first of the rules for an action that applies to the children."""
     for rule in rules:
         values = [
             evaluate_rollup_conditions_rb_1_4_1(work, child, rule)
@@ -124,9 +122,8 @@ def rollup_rule_check_rb_1_4(work: Work, index: int, action: str, rules: list[Ro
             if work.definition(child).tracked and check_child_for_rollup_rb_1_4_2(work, child, action)
         ]
         if _applies(rule, values):
-            work.note("RB.1.4", index, action, rule.number or None)
-            return True
-    return False
+            return rule
+    return None
 
 
 def _applies(rule: RollupRule, values: list[bool | None]) -> bool:
