@@ -69,6 +69,7 @@ class Jobs:
     async def _seal_anew(self) -> None:
         if sealed := await self._hub.providers.seal_anew():
             log.info("partners: credentials are sealed with the new key", providers=sealed)
+        await self._hub.webhooks.seal_anew()
 
     def _app(self) -> procrastinate.App:
         async def find_tables(connection: Any) -> None:
@@ -93,16 +94,20 @@ def _register(app: procrastinate.App, hub: Hub) -> None:
     async def sync_inbox(provider_id: str) -> None:
         await hub.schedule.work_inbox(provider_id)
 
+    @app.task(name="deliver_webhooks", queue=QUEUE)
+    async def deliver_webhooks() -> None:
+        await hub.webhooks.deliver()
+
     @app.periodic(cron="* * * * *")
     @app.task(name="minute", queue=QUEUE, lock="minute", queueing_lock="minute")
     async def minute(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
         await _rescue(app)
-        await _each(hub.schedule.minute)
+        await _each(hub.schedule.minute, hub.webhooks.minute)
 
     @app.periodic(cron="17 3 * * *")
     @app.task(name="day", queue=QUEUE, lock="day", queueing_lock="day")
     async def day(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
-        await _each(hub.schedule.day)
+        await _each(hub.schedule.day, hub.webhooks.day)
 
 
 async def _each(*tasks: Callable[[], Awaitable[None]]) -> None:

@@ -164,3 +164,14 @@ MAX_DELIVERY_BYTES = 4 * MIB
 
 # What Standard Webhooks asks of its own signatures; the same for others that sign a time.
 MAX_DELIVERY_AGE_SECONDS = 300
+
+# Waits between the tries of delivering a webhook, some three days in all, as Standard Webhooks proposes.
+WEBHOOK_RETRIES = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+)
+WEBHOOK_TIMEOUT_SECONDS = 15.0
+
+# A receiver that has not accepted anything for this long is switched off, and the page says so.
+WEBHOOK_DISABLE_AFTER = timedelta(days=5)
+WEBHOOK_LOG_LIFETIME = timedelta(days=30)

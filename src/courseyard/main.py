@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import structlog
@@ -36,6 +35,7 @@ from courseyard.partners.runs import Runs
 from courseyard.partners.schedule import Schedule
 from courseyard.partners.sealing import Sealing
 from courseyard.partners.sync import Syncs
+from courseyard.partners.webhooks import Webhooks
 from courseyard.people import (
     AccessTokens,
     Accounts,
@@ -144,27 +144,27 @@ def _hub(
     async def make_person(email: str, name: str | None, external_id: str | None) -> str:
         return await directory.learner(NewLearner(email=email, name=name, external_id=external_id))
 
-    async def emit(event: str, data: dict[str, Any]) -> None:
-        log.warning(event, **data)
-
+    sealing = Sealing(credential_keys(settings.credentials_keys, secret))
+    webhooks = Webhooks(db, client, sealing, _now)
     providers = Providers(
         db,
         client,
-        Sealing(credential_keys(settings.credentials_keys, secret)),
+        sealing,
         inbound_url=f"{origins.app}/api/partners/inbound",
         upload_area=settings.partner_files or str((settings.data / "partner-files").absolute()),
         partner_folder=str(settings.partner_folder or ""),
     )
     runs = Runs(db, providers)
-    syncs = Syncs(db, providers, make_person, emit, _now)
+    syncs = Syncs(db, providers, make_person, webhooks.emit, _now)
     return Hub(
         providers=providers,
         runs=runs,
         syncs=syncs,
-        schedule=Schedule(db, runs, syncs, emit),
+        schedule=Schedule(db, runs, syncs, webhooks.emit),
         catalogue=Catalogue(db),
         identities=Identities(db, runs),
         inbox=Inbox(db, providers),
+        webhooks=webhooks,
     )
 
 

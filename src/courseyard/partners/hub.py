@@ -11,6 +11,7 @@ from courseyard.partners.providers import Providers
 from courseyard.partners.runs import Runs
 from courseyard.partners.schedule import Schedule
 from courseyard.partners.sync import Syncs
+from courseyard.partners.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ class Hub:
     catalogue: Catalogue
     identities: Identities
     inbox: Inbox
+    webhooks: Webhooks

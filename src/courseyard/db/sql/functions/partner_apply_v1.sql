@@ -38,7 +38,8 @@ begin
     continue when not p_batch ? kind;
     outcome := case kind
       when 'course' then courseyard.partner_courses_v1(run.provider_id, p_run, p_batch -> kind, p_import, compare, listing)
-      when 'enrolment' then courseyard.partner_enrolments_v1(run.provider_id, p_run, p_batch -> kind, compare, listing)
+      when 'enrolment' then courseyard.partner_enrolments_v1(run.provider_id, p_run, p_batch -> kind, compare, listing,
+        run.mode in ('webhook', 'replay'))
       when 'module' then courseyard.partner_modules_v1(run.provider_id, p_run, p_batch -> kind, compare, listing)
       else courseyard.partner_credentials_v1(run.provider_id, p_run, p_batch -> kind, compare, listing)
     end;

@@ -1,11 +1,13 @@
 -- Enrolments at a partner. Courses that are in the partner's catalogue and were not imported are left aside on purpose;
--- a course that nobody has heard of, or a person, makes the record wait.
+-- a course that nobody has heard of, or a person, makes the record wait. p_keep: what a partner pushes does not come again,
+-- so that it waits for its course to be imported as well.
 create or replace function courseyard.partner_enrolments_v1(
   p_provider uuid,
   p_run uuid,
   p_items jsonb,
   p_compare boolean,
-  p_listing boolean
+  p_listing boolean,
+  p_keep boolean
 )
 returns jsonb
 language plpgsql
@@ -20,7 +22,8 @@ begin
   select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
       case
         when i.verdict = 'older' then i.verdict
-        when c.row_id is null and m.external_id is not null then 'skipped'
+        when c.row_id is null and m.external_id is not null and not p_keep then 'skipped'
+        when c.row_id is null and m.external_id is not null then 'course-not-imported'
         when c.row_id is null then 'course-unknown'
         when p.state = 'ignored' then 'skipped'
         when p.profile_id is null and pg_catalog.cardinality(p.candidates) > 1 then 'person-ambiguous'
@@ -111,5 +114,5 @@ begin
 end
 $$;
 
-revoke all on function courseyard.partner_enrolments_v1(uuid, uuid, jsonb, boolean, boolean) from public, anon, authenticated;
-grant execute on function courseyard.partner_enrolments_v1(uuid, uuid, jsonb, boolean, boolean) to service_role;
+revoke all on function courseyard.partner_enrolments_v1(uuid, uuid, jsonb, boolean, boolean, boolean) from public, anon, authenticated;
+grant execute on function courseyard.partner_enrolments_v1(uuid, uuid, jsonb, boolean, boolean, boolean) to service_role;

@@ -21,7 +21,8 @@ begin
       case
         when i.verdict = 'older' then i.verdict
         when e.id is null and a.external_id is not null then 'skipped'
-        when e.id is null and f.external_id is not null and f.code like 'person-%' then f.code
+        when e.id is null and f.code is not null and f.code in ('person-unknown', 'person-ambiguous', 'course-not-imported')
+          then f.code
         when e.id is null then 'enrolment-unknown'
         when i.verdict = 'unchanged' and t.id is null then 'write'
         else i.verdict

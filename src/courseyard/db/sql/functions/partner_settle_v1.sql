@@ -44,11 +44,13 @@ begin
         case i.verdict
           when 'person-unknown' then 'Nobody here is known to be this account of the partner.'
           when 'person-ambiguous' then 'Several people here could be this account of the partner.'
+          when 'course-not-imported' then 'The course is in the catalogue and was not imported.'
           when 'course-unknown' then 'The course is not in the catalogue that was fetched.'
           else 'The enrolment that this belongs to is not known yet.'
         end
       from pg_catalog.unnest(p_plan) as i
-      where i.verdict in ('person-unknown', 'person-ambiguous', 'course-unknown', 'enrolment-unknown')
+      where i.verdict in ('person-unknown', 'person-ambiguous', 'course-unknown', 'course-not-imported',
+        'enrolment-unknown')
       order by i.external_id
     on conflict (provider_id, kind, external_id) where resolved_at is null do update set
       run_id = excluded.run_id, record = excluded.record, person = excluded.person, code = excluded.code,

@@ -270,6 +270,9 @@ where f.provider_id = %(provider_id)s and f.resolved_at is null and f.id > %(aft
     when f.code = 'course-unknown' then exists (
       select from courseyard.partner_catalogue as c
         where c.provider_id = f.provider_id and c.external_id = f.record ->> 'course')
+    when f.code = 'course-not-imported' then exists (
+      select from courseyard.partner_keys as k
+        where k.provider_id = f.provider_id and k.kind = 'course' and k.external_id = f.record ->> 'course')
     when f.code in ('enrolment-unknown', 'person-unknown', 'person-ambiguous') then exists (
         select from courseyard.partner_keys as k
           where k.provider_id = f.provider_id and k.kind = 'enrolment' and k.external_id = f.record ->> 'enrolment')
