@@ -103,6 +103,17 @@ async def test_only_new_and_changed_files_are_read_the_oldest_first(place):
     assert (await fetch_all(place.connector(), Stream.ENROLMENTS, since=page.watermark))[0] == []
 
 
+async def test_files_are_read_again_when_the_columns_change(place):
+    place.put("enrol.csv", table(*(f"7,u{n},huh" for n in range(60))))
+    page = await place.connector().fetch(Stream.ENROLMENTS, None, Scope(now=NOW))
+    ((raw, reason),) = page.rejected
+    assert raw == {"file": "enrol.csv"} and "none of 60 rows is understood" in reason and "row 2" in reason
+    columns = json.loads(COLUMNS)
+    columns["enrolment"]["fields"]["status"]["values"] = {"huh": "completed"}
+    records, _ = await fetch_all(place.connector(columns=json.dumps(columns)), Stream.ENROLMENTS, since=page.watermark)
+    assert len(records) == 60
+
+
 async def test_of_snapshots_the_newest_counts_and_is_complete(place):
     place.put("enrol-1.csv", table("7,u1,active", "7,u2,active"))
     place.put("enrol-2.csv", table("7,u2,active"))

@@ -15,7 +15,7 @@ import msgspec
 
 from courseyard.errors import PartnerAnswerError
 from courseyard.partners.client import PartnerClient
-from courseyard.partners.columns import ColumnMapping, TableKind, preview, read_mapping, record_of
+from courseyard.partners.columns import ColumnMapping, KindMapping, TableKind, preview, read_mapping, record_of
 from courseyard.partners.connector import Capabilities, Check, Config, Connector, Cursor, Option, Page, Scope, Stream
 from courseyard.partners.records import Record
 from courseyard.partners.sources import SOURCE_OPTIONS, Source, SourceFile, source_of
@@ -23,6 +23,8 @@ from courseyard.partners.suggesting import suggest
 from courseyard.partners.tabular import BadRow, Row, array_paths, rows
 
 _ROWS_PER_PAGE = 2_000
+# A file whose first rows, so many at least, are not understood, none of them, is rejected as one.
+_HOPELESS = 50
 _KINDS: dict[Stream, TableKind] = {
     Stream.CATALOGUE: "course",
     Stream.ENROLMENTS: "enrolment",
@@ -40,8 +42,9 @@ _PATTERNS: dict[TableKind, str] = {
 class Files(Connector):
     """Files that somebody leaves for us.
 
-    The watermark and the cursor hold the files by name with a digest of their etag: a file is read again when it
-    changed. A file that cannot be read at all is rejected as a whole and does not keep the next ones from being read.
+    The watermark and the cursor hold the files by name with a digest of their etag and of the columns: a file is read
+    again when one of the two changed. A file that cannot be read at all is rejected as a whole and does not keep the
+    next ones from being read.
     """
 
     kind = "files"
@@ -106,7 +109,7 @@ class Files(Connector):
             return Page([], watermark=scope.since)
         source = source_of(self.config)
         if cursor is None:
-            cursor = self._plan(kind, await source.list(), scope.since)
+            cursor = self._plan(kind, mapping[kind], await source.list(), scope.since)
         if not cursor["todo"]:
             return Page([], watermark={"files": cursor["seen"]})
         file, at = cursor["todo"][0], cursor["row"]
@@ -115,7 +118,7 @@ class Files(Connector):
         rejected: list[tuple[Any, str]] = []
         count = 0
         try:
-            pending, at = await self._rows(source, file, at, mapping[kind].path)
+            pending, at = await self._rows(source, file, at, mapping[kind])
             for row in islice(pending, _ROWS_PER_PAGE):
                 count += 1
                 if isinstance(row, BadRow):
@@ -125,6 +128,10 @@ class Files(Connector):
                     records.append(record_of(kind, mapping[kind], row.values, modified))
                 except ValueError as error:
                     rejected.append(_rejection(name, row.number, row.values, str(error)))
+            if at == 0 and not records and len(rejected) > _HOPELESS:
+                reason = rejected[0][1]
+                rejected.clear()
+                raise PartnerAnswerError(f"none of {count} rows is understood, the columns are others ({reason})")
             self._at_hand = (file, at + count, pending)
         except PartnerAnswerError as error:
             rejected.append(({"file": name}, f"{name}: {error.detail}"))
@@ -155,23 +162,25 @@ class Files(Connector):
         patterns = [pattern.strip().lower() for pattern in listed.split(",") if pattern.strip()]
         return [file for file in files if any(fnmatchcase(file.name.lower(), pattern) for pattern in patterns)]
 
-    def _plan(self, kind: TableKind, files: list[SourceFile], since: Cursor | None) -> Cursor:
-        """What is to be read: of the files that match those that are new or changed."""
+    def _plan(self, kind: TableKind, mapping: KindMapping, files: list[SourceFile], since: Cursor | None) -> Cursor:
+        """What is to be read: of the files that match those that are new or changed, or all when the columns are."""
         before = (since or {}).get("files", {})
         matching = self._matching(kind, files)
         if self.config.text("content") == "snapshot":
             matching = matching[-1:]
-        listed = [[file.name, _digest(file.etag), file.modified_at.isoformat()] for file in matching]
+        listed = [[file.name, _digest(file, mapping), file.modified_at.isoformat()] for file in matching]
         seen = {name: etag for name, etag, _ in listed if before.get(name) == etag}
         return {"todo": [file for file in listed if file[0] not in seen], "row": 0, "bad": 0, "seen": seen}
 
-    async def _rows(self, source: Source, file: list[Any], at: int, path: str) -> tuple[Iterator[Row | BadRow], int]:
+    async def _rows(
+        self, source: Source, file: list[Any], at: int, mapping: KindMapping
+    ) -> tuple[Iterator[Row | BadRow], int]:
         """The rows of a file from a place in it, and that place: the start, if another version has come meanwhile."""
         if self._at_hand is not None and self._at_hand[:2] == (file, at):
             return self._at_hand[2], at
-        if at and not any(f.name == file[0] and _digest(f.etag) == file[1] for f in await source.list()):
+        if at and not any(f.name == file[0] and _digest(f, mapping) == file[1] for f in await source.list()):
             at = 0
-        pending = rows(await source.read(file[0]), path)
+        pending = rows(await source.read(file[0]), mapping.path)
         # A million rows take seconds: not on the event loop.
         await asyncio.to_thread(deque, islice(pending, at), 0)
         return pending, at
@@ -211,5 +220,7 @@ def _rejection(name: str, number: int, told: Any, problem: str) -> tuple[Any, st
     return {"file": name, "row": number, "record": told}, f"{name}, row {number}: {problem}"
 
 
-def _digest(etag: str) -> str:
-    return hashlib.blake2b(etag.encode(), digest_size=6).hexdigest()
+def _digest(file: SourceFile, mapping: KindMapping) -> str:
+    """What changes with the file, and with what is read from it."""
+    read = file.etag.encode() + msgspec.json.encode(mapping)
+    return hashlib.blake2b(read, digest_size=6).hexdigest()
