@@ -174,6 +174,8 @@ async def test_what_is_not_set_up_is_told(s3):
         source_of(config(source="s3", location="https://example.com"))
     with pytest.raises(PartnerAnswerError, match="No place"):
         source_of(config())
+    with pytest.raises(PartnerRefusedError, match="key of its own"):
+        source_of(config(source="s3", location="s3://partner/x", s3_endpoint=s3))
     nowhere = open_source("s3://not-there/x", s3={**KEYS, "endpoint": s3})
     with pytest.raises((PartnerAnswerError, PartnerUnreachableError)):
         await nowhere.list()

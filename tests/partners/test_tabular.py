@@ -94,7 +94,7 @@ def test_what_comes_before_a_fault_in_json_counts():
     assert [type(row) for row in read('{"a": 1}\n{"a": \n{"a": 3}')] == [Row, BadRow, Row]
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xff\xfe", b'{"a": '])
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xff\xfe", b'{"a": ', b"PK\x03\x04xl/", b" <!DOCTYPE html>"])
 def test_what_is_no_table_is_told(data):
     with pytest.raises(PartnerAnswerError):
         read(data)

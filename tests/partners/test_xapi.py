@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -109,6 +109,12 @@ async def test_a_store_that_does_not_say_how_complete_it_is(lrs, make):
     again, page = await fetch_all(make(), Stream.PROGRESS, since={"since": "2026-11-21T00:00:00Z"})
     assert (again, page.watermark) == ([], {"since": "2026-11-20T23:59:00Z"})
     assert [check.state for check in await make().check()] == ["ok", "warning"]
+
+
+async def test_a_store_that_vouches_for_the_future_is_not_believed(lrs, make):
+    lrs.clock = datetime.now(UTC) + timedelta(days=20_000)
+    _, page = await fetch_all(make(), Stream.PROGRESS)
+    assert datetime.fromisoformat(page.watermark["since"]) < datetime.now(UTC)
 
 
 async def test_an_expired_link_goes_on_from_the_last_statement(lrs, make):

@@ -126,6 +126,9 @@ def source_of(config: Config) -> Source:
         raise PartnerAnswerError("The address of the storage is not of the form s3://bucket/prefix.", hint=_S3_HINT)
     names = {"s3_endpoint": "endpoint", "s3_region": "region", "s3_key_id": "access_key_id"}
     s3 = {ours: config.text(name) for name, ours in names.items() if config.text(name)}
+    if "endpoint" in s3 and "access_key_id" not in s3:
+        # The server's own credentials are for where its operator sends them, not for any address entered here.
+        raise PartnerRefusedError("Storage at an endpoint of its own needs a key of its own.", hint=_S3_HINT)
     if config.text("s3_secret_key"):
         s3["secret_access_key"] = config.text("s3_secret_key")
     return open_source(location, s3=s3)
@@ -266,7 +269,11 @@ def _files(root: Path, below: tuple[str, ...], newest: datetime) -> list[SourceF
         for folder, folders, names, handle in os.fwalk(".", dir_fd=top, onerror=_raise):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
-                facts = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                try:
+                    facts = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                except FileNotFoundError:
+                    # Moved away by whoever left it there.
+                    continue
                 changed = datetime.fromtimestamp(facts.st_mtime, UTC)
                 if stat.S_ISREG(facts.st_mode) and not name.startswith(".") and changed <= newest:
                     path = PurePosixPath(folder, name).as_posix()

@@ -55,8 +55,12 @@ def rows(data: bytes, path: str = "") -> Iterator[Row | BadRow]:
     Raises:
         PartnerAnswerError: it is neither, or has no array at ``path``. May come while iterating.
     """
+    if data.startswith(b"PK\x03\x04"):
+        raise PartnerAnswerError("This is an Excel workbook or a zip file.", hint="Save the sheet as CSV (UTF-8).")
     encoding, start = _encoding(data)
     head = data[start : start + 4_096].decode(encoding, "ignore").lstrip()
+    if head.lower().startswith(("<!doctype", "<html", "<?xml")):
+        raise PartnerAnswerError("This is a web page or XML, not a table.", hint="It takes a header and rows, or JSON.")
     if head.startswith(("{", "[")):
         return _json_rows(data[start:].decode(encoding, "replace").replace("\0", ""), path)
     return _csv_rows(data[start:], encoding)

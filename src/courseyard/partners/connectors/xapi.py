@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -114,7 +115,7 @@ class Xapi(Connector):
         answer = await self._statements(at)
         found, more = _result(answer)
         told = statements.translate(found, known=set(scope.courses))
-        through = at["through"] or _moment_text(reading.moment(answer.headers.get(_THROUGH)))
+        through = at["through"] or _moment_text(_through(answer))
         stored = reading.latest(
             reading.moment(at["last"]), *(reading.moment(reading.field(s, "stored")) for s in found)
         )
@@ -237,6 +238,16 @@ def _result(answer: Answer) -> tuple[list[Any], str | None]:
             "The store answered without statements.", hint="Check that the address ends before /statements."
         )
     return found["statements"], reading.text(found.get("more"))
+
+
+def _through(answer: Answer) -> datetime | None:
+    """Through when the store's answer is complete; never later than its own clock, whatever it says."""
+    told = reading.moment(answer.headers.get(_THROUGH))
+    try:
+        clock = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return told
+    return min(told, clock) if told else None
 
 
 def _since(following: Cursor, at: Cursor) -> str | None:
