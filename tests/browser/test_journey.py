@@ -161,3 +161,42 @@ async def test_who_fails_the_pretest_learns_and_takes_the_final_test(as_person, 
     await expect(page.locator("body[data-state=ended]")).to_be_attached()
     assert site.sql("select status, score::float from scorm_enrollments") == [("passed", 100.0)]
     await page.context.close()
+
+
+async def test_what_changes_much_is_asked_first(as_person, site: RunningSite) -> None:
+    learner = site.person("student", "lea@example.org")
+    page = await as_person("admin", "admin@example.org")
+    await page.goto(f"{site.app}/people")
+    row = page.locator("tr").filter(has_text="lea@example.org")
+
+    def role() -> str:
+        return site.sql("select role from profiles where id = %s", learner)[0][0]
+
+    await row.get_by_role("combobox").select_option("instructor")
+    await row.get_by_role("button", name="Change").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Change what The student may do here?")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(dialog).to_have_count(0)
+    assert role() == "student"
+    await row.get_by_role("button", name="Change").click()
+    await dialog.get_by_role("button", name="Change the role").click()
+    await expect(page.get_by_text("The role is changed.")).to_be_visible()
+    assert role() == "instructor"
+    await page.context.close()
+
+
+async def test_a_package_can_be_dropped_onto_the_page(as_person, site: RunningSite) -> None:
+    page = await as_person("admin", "admin@example.org")
+    await page.goto(f"{site.app}/packages")
+    await page.locator(".drop").evaluate(
+        """(area, bytes) => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([new Uint8Array(bytes)], "lifting.zip", { type: "application/zip" }));
+          area.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }""",
+        list(LIFTING),
+    )
+    await page.get_by_role("button", name="Upload").click()
+    await expect(page.get_by_role("heading", name="Lifting without getting hurt").first).to_be_visible()
+    await page.context.close()

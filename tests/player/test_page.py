@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fix_web import RunningSite, upload
-from making import manifest2004
+from making import manifest12, manifest2004
 from playwright.async_api import Browser, BrowserContext, Frame, Page, expect
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.xdist_group("player")]
@@ -21,7 +21,7 @@ ITEMS = "".join(f'<item identifier="i{n}" identifierref="r"><title>Part {n}</tit
 LESSON = """<!doctype html><html lang="en"><title>Lesson</title><h1>Lesson</h1><script>
 const find = (at) => at.API_1484_11 || (at.parent !== at ? find(at.parent) : at.opener && find(at.opener));
 window.api = find(window);
-window.atStart = [typeof api, api.Initialize(""), api.GetValue("cmi.entry")];
+window.atStart = api ? [typeof api, api.Initialize(""), api.GetValue("cmi.entry")] : [];
 addEventListener(sessionStorage.lastWords || "unload", () => {
   if (!sessionStorage.lastWords) return;
   api.SetValue("cmi.suspend_data", "last words");
@@ -31,13 +31,14 @@ addEventListener(sessionStorage.lastWords || "unload", () => {
 </script></html>"""
 
 Open = Callable[..., Awaitable[Page]]
+Make = Callable[[str], str]
 
 
-def course(body: str = ITEMS + FLOW) -> bytes:
+def course(body: str = ITEMS + FLOW, make: Make = manifest2004) -> bytes:
     """Three parts in a row, or what else the organisation holds."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("imsmanifest.xml", manifest2004(body))
+        archive.writestr("imsmanifest.xml", make(body))
         archive.writestr("index.html", LESSON)
     return packed.getvalue()
 
@@ -45,10 +46,12 @@ def course(body: str = ITEMS + FLOW) -> bytes:
 class Course:
     """The course on the server, and a learner in it."""
 
-    def __init__(self, site: RunningSite, window: str = "frame", body: str = ITEMS + FLOW) -> None:
+    def __init__(
+        self, site: RunningSite, window: str = "frame", body: str = ITEMS + FLOW, make: Make = manifest2004
+    ) -> None:
         self.site = site
         self.client = site.client()
-        made = upload(self.client, course(body), "course.zip")
+        made = upload(self.client, course(body, make), "course.zip")
         assert made.status_code == 201, made.text
         self.package = made.json()["id"]
         if window == "new":
@@ -514,3 +517,24 @@ async def test_a_part_whose_time_may_be_passed_only_says_so(page: Page, site: Ru
     await start(page, course_of)
     await told(page, "The time for this part is over. You can go on.")
     await expect(page.locator("body")).to_have_attribute("data-state", "running")
+
+
+WAITING = "".join(
+    f'<item identifier="{name}" identifierref="r"><title>Part {name}</title>{waits}</item>'
+    for name, waits in (("i1", ""), ("i2", "<adlcp:prerequisites>i1</adlcp:prerequisites>"), ("i3", ""))
+)
+
+
+async def test_a_part_that_waits_opens_as_soon_as_the_other_is_done(page: Page, site: RunningSite) -> None:
+    waiting = Course(site, body=WAITING, make=manifest12)
+    await page.goto(waiting.launch())
+    await page.wait_for_selector("body[data-state=running][data-activity=i1]")
+    second = page.locator("nav#toc [data-item=i2]")
+    await expect(second).to_have_attribute("aria-disabled", "true")
+    await page.wait_for_function("window.API")
+    await page.evaluate(
+        "[API.LMSInitialize(''), API.LMSSetValue('cmi.core.lesson_status', 'completed'), API.LMSFinish('')]"
+    )
+    await expect(second).not_to_have_attribute("aria-disabled", "true")
+    await page.click("[data-nav=continue]")
+    await page.wait_for_selector("body[data-activity=i2]")
