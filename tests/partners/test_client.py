@@ -73,6 +73,41 @@ async def test_a_wait_too_long_to_sit_through_ends_the_run(moody: Moody, client:
         await client.get("/x")
 
 
+async def test_throttling_by_403_is_waited_for_and_a_refusal_is_not(
+    moody: Moody, client: PartnerClient, waits: list[float]
+) -> None:
+    moody.answers = [Response("403 Forbidden (Rate Limit Exceeded)\n", 403)]
+    assert (await client.get("/x", accept=(403,))).status == 200
+    assert len(waits) == 1
+    moody.answers = [Response("403 Forbidden", 403)]
+    with pytest.raises(PartnerRefusedError):
+        await client.get("/x")
+    assert len(waits) == 1
+
+
+async def test_a_quota_that_is_nearly_used_up_is_left_to_fill(
+    moody: Moody, client: PartnerClient, waits: list[float]
+) -> None:
+    def answer(left: str) -> Response:
+        return Response("{}", headers={"X-Request-Cost": "0.4", "X-Rate-Limit-Remaining": left})
+
+    moody.answers = [answer("599.6"), answer("40"), answer("nan"), answer("many")]
+    for _ in range(2):
+        await client.get("/x")
+    assert waits == []
+    await client.get("/x")
+    assert [round(w) for w in waits] == [6]
+
+
+async def test_addresses_of_the_settings_get_no_credentials(
+    moody: Moody, client: PartnerClient, serve: Callable[[Any], str]
+) -> None:
+    client.authorised_by(bearer("key"))
+    other = Moody()
+    await client.request("GET", serve(other.app) + "/keys", elsewhere=True)
+    assert "authorization" not in other.requests[0].headers
+
+
 async def test_faults_of_the_server_are_tried_again_with_growing_waits(
     moody: Moody, client: PartnerClient, waits: list[float]
 ) -> None:

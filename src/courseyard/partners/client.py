@@ -112,6 +112,11 @@ class Pace:
         self._free_at = 0.0
         self._burst = 10
 
+    def hold(self, seconds: float) -> None:
+        """Let nobody have a turn for so long, because the partner's quota is nearly used up."""
+        if seconds > 0:
+            self._free_at = max(self._free_at, self._clock() + seconds)
+
     async def turn(self) -> None:
         """Wait for the next turn; a few requests after a pause need not wait."""
         now = self._clock()
@@ -161,17 +166,20 @@ class PartnerClient:
         again: bool | None = None,
         accept: tuple[int, ...] = (),
         anonymous: bool = False,
+        elsewhere: bool = False,
     ) -> Answer:
         """One call, with as many tries as make sense.
 
         ``path`` may be a whole address, of the same origin as the base only. ``again``: whether a try that may have
         reached the partner can be repeated; by default only for GET, HEAD, PUT and DELETE. ``accept``: statuses
-        beside 2xx that are an answer and no error. ``anonymous``: without credentials.
+        beside 2xx that are an answer and no error. ``anonymous``: without the provider's credentials.
+        ``elsewhere``: the same, and ``path`` may be of any origin: only for addresses from the provider's settings.
 
         Raises:
             PartnerUnreachableError, PartnerBusyError, PartnerRefusedError, PartnerAnswerError: as their names say.
         """
-        url = self._address(path)
+        url = path if elsewhere else self._address(path)
+        anonymous = anonymous or elsewhere
         may_repeat = method in {"GET", "HEAD", "PUT", "DELETE"} if again is None else again
         renewed = False
         for attempt in range(1, PARTNER_TRIES + 1):
@@ -187,13 +195,14 @@ class PartnerClient:
                     raise
                 await self._sleep(_back_off(attempt))
                 continue
-            if 200 <= answer.status < 300 or answer.status in accept:
+            wait = _retry_after(answer)
+            busy = answer.status in _BUSY or (answer.status == 403 and (wait is not None or _is_throttled(answer)))
+            if 200 <= answer.status < 300 or (answer.status in accept and not busy):
                 return answer
             if answer.status == 401 and self._authorise is not None and not renewed and not anonymous:
                 renewed = True
                 continue
-            wait = _retry_after(answer)
-            if answer.status in _BUSY or (answer.status == 403 and wait is not None):
+            if busy:
                 if last or (wait or 0) > MAX_PARTNER_WAIT_SECONDS:
                     raise PartnerBusyError(
                         f"{_place(url)} asks for fewer requests."
@@ -226,6 +235,7 @@ class PartnerClient:
                     follow_redirects=False,
                 ) as response,
             ):
+                self._pace.hold(_quota_pause(response.headers))
                 return Answer(response.status_code, response.headers, await _read(response), str(response.url))
         except (httpx.HTTPError, TimeoutError) as error:
             kind = "did not answer in time" if isinstance(error, httpx.TimeoutException | TimeoutError) else None
@@ -277,6 +287,26 @@ def _retry_after(answer: Answer) -> float | None:
         return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
     except (TypeError, ValueError):
         return None
+
+
+def _is_throttled(answer: Answer) -> bool:
+    """Canvas says it with 403 and this text, and without a Retry-After."""
+    return b"rate limit exceeded" in answer.body[:200].lower()
+
+
+def _quota_pause(headers: httpx.Headers) -> float:
+    """Seconds to wait so that a quota that is counted by cost fills up again.
+
+    Canvas tells the cost of each request and what is left of its quota: 600, refilled by 10 a second, of which a
+    request takes 50 on account until its true cost is known.
+    """
+    if "x-request-cost" not in headers:
+        return 0.0
+    try:
+        left = float(headers.get("x-rate-limit-remaining", ""))
+    except ValueError:
+        return 0.0
+    return min(100.0 - left, 600.0) / 10 if left < 100 else 0.0
 
 
 def _back_off(attempt: int) -> float:

@@ -211,6 +211,13 @@ class Connector(ABC):
         """The address that opens the course at the partner, signed in where the partner has single sign-on."""
         raise PartnerCannotError(f"{self.title} has no launch link.")
 
+    async def prepare(self, delivery: Delivery) -> None:  # noqa: B027  # most need nothing
+        """Fetch what is needed to check this delivery, such as the sender's published keys. Called before ``receive``.
+
+        Raises:
+            PartnerError: it cannot be fetched; the sender should try again later.
+        """
+
     def receive(self, delivery: Delivery) -> Received:
         """Check that a delivery is the partner's, and read it.
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -481,7 +482,7 @@ class Moodle(Connector):
             enrolment=f"{course}:{user.external_id}" if course and course != "0" else None,
             issued=reading.day(badge.get("dateissued")),
             expires=reading.day(badge.get("dateexpire")),
-            verification_url=f"{self.client.base_url}/badges/badge.php?hash={identifier}",
+            verification_url=f"{self.client.base_url}/badges/badge.php?hash={quote(identifier)}",
             data_at=reading.latest(reading.moment(badge.get("dateissued")), reading.moment(badge.get("timemodified"))),
             extra=reading.plain(
                 issuername=badge.get("issuername"), description=badge.get("description"), courseid=badge.get("courseid")
@@ -563,7 +564,7 @@ class Moodle(Connector):
         return self._course_url(course)
 
     def _course_url(self, course: str) -> str:
-        return f"{self.client.base_url}/course/view.php?id={course}"
+        return f"{self.client.base_url}/course/view.php?id={quote(course)}"
 
     async def _standing(self, user: User, course: str) -> Any:
         """The course among those in which this person is active; None also where the service does not tell."""
