@@ -206,6 +206,17 @@ async def test_concluded_is_completed_only_where_nothing_is_left_to_do(
     }
 
 
+async def test_a_module_of_which_one_item_is_enough_is_one(school: School, canvas: Callable[..., Connector]) -> None:
+    school.modules[21][0]["requirement_type"] = "one"
+    for completed, status in ((None, "in_progress"), ("2026-03-01T09:00:00Z", "completed")):
+        if completed:
+            school.completed[11, 1] = completed
+        records, _ = await fetch_all(canvas(), Stream.PROGRESS, ("21",))
+        found = [m for m in records if isinstance(m, ModuleProgress) and m.enrolment == "21:11"]
+        assert [m.module_id for m in found] == ["module:1", "assignment:602", "assignment:603"]
+        assert (found[0].module_name, found[0].status) == ("Motion", status)
+
+
 async def test_a_course_without_requirements_goes_by_its_assignments(canvas: Callable[..., Connector]) -> None:
     records, _ = await fetch_all(canvas(), Stream.PROGRESS, ("22",))
     modules = {m.module_id: m for m in records if isinstance(m, ModuleProgress)}
@@ -333,12 +344,14 @@ async def test_check_says_what_works_and_which_rights_are_missing(
     assert found[-1].state == "failed" and "administrator" in found[-1].detail
 
 
-async def test_people_are_found_by_id_then_sis_id_then_mail(canvas: Callable[..., Connector]) -> None:
+async def test_people_are_found_by_id_then_sis_id_then_mail(school: School, canvas: Callable[..., Connector]) -> None:
     assert await canvas().find_users(Person("x", "Isaac@Example.org", "")) == [ISAAC]
     assert (await canvas().find_users(Person("S-12", "isaac@example.org", "")))[0].external_id == "12"
     assert (await canvas().find_users(Person("S-12", None, "", "13")))[0].external_id == "13"
     assert await canvas().find_users(Person("x", "saac@example.org", "")) == []
     assert await canvas().find_users(Person("x", None, "")) == []
+    school.lacks.add("read_sis")
+    assert await canvas().find_users(Person("S-12", "isaac@example.org", "")) == [ISAAC]
 
 
 async def test_an_account_is_made_once(school: School, canvas: Callable[..., Connector]) -> None:

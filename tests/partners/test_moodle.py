@@ -395,7 +395,7 @@ async def test_an_account_is_made_once(site: Site, moodle: Callable[..., Connect
     assert len(site.users) == 5
     row = site.users[int(made.external_id)]
     assert (row["username"], row["fullname"], row["idnumber"]) == (
-        "mllera@example.org",
+        person.profile_id,
         "Eva Maria Müller",
         person.profile_id,
     )

@@ -8,6 +8,7 @@ does the paging loop, the cursor, the writing and the log. It keeps no state bet
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,6 +99,11 @@ class Scope:
     courses: Sequence[str] = ()
     since: Cursor | None = None
     now: datetime | None = None
+
+    def after(self, course: str | None) -> str | None:
+        """The course that follows, None for the first and after the last; imports may change them between pages."""
+        place = 0 if course is None else bisect_right(self.courses, course)
+        return self.courses[place] if place < len(self.courses) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,24 @@ class Connector(ABC):
     async def find_users(self, person: Person) -> list[User]:
         """Accounts at the partner that may be this person's: none, one, or several that a person must choose from."""
         raise PartnerCannotError(f"{self.title} cannot look for accounts.")
+
+    async def standing_user(self, person: Person) -> User | None:
+        """The one account that this person has at the partner; None where one can be made.
+
+        Raises:
+            PartnerCannotError: there are several, or there is no e-mail address to make one with.
+        """
+        found = await self.find_users(person)
+        if len(found) > 1:
+            raise PartnerCannotError(
+                f"{self.title} has {len(found)} accounts with the address {person.email}.", hint="Choose one of them."
+            )
+        if not found and not person.email:
+            raise PartnerCannotError(
+                f"{self.title} makes accounts only for people with an e-mail address.",
+                hint="Enter the person's address.",
+            )
+        return found[0] if found else None
 
     async def make_user(self, person: Person) -> User:
         """Make an account for this person, or return the one that was made before."""

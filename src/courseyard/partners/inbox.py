@@ -25,9 +25,12 @@ class Inbox:
             NotFoundError: no such provider.
             PartnerCannotError: this kind of partner pushes nothing.
             BadDeliveryError: it is not the partner's.
+            PartnerError: what is needed to check it cannot be had now.
         """
         provider = await self._providers.get(provider_id)
-        received = self._providers.open(provider).receive(delivery)
+        connector = self._providers.open(provider)
+        await connector.prepare(delivery)
+        received = connector.receive(delivery)
         if received.records or received.rejected:
             async with self._db.transaction() as tx:
                 kept = await tx.one(

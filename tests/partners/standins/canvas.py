@@ -126,6 +126,8 @@ class School:
     def get_users_id(self, request: Request, _: Any) -> Any:
         identifier = request.path_params["id"]
         for user in self.users.values():
+            if identifier.startswith("sis_user_id:"):
+                self.require("read_sis")
             if identifier in (
                 "self" if user["id"] == 1 else "",
                 str(user["id"]),
@@ -233,7 +235,8 @@ class School:
         found = []
         for module in self.modules.get(course["id"], []):
             row = {k: v for k, v in module.items() if k != "items"} | {"items_count": len(module["items"])}
-            row |= {"state": "started", "completed_at": self.completed.get((student, module["id"]))}
+            at = self.completed.get((student, module["id"]))
+            row |= {"state": "completed" if at else "started", "completed_at": at}
             if "items" in request.query_params.getlist("include[]") and len(module["items"]) <= self.largest_module:
                 row["items"] = [self.item(item, student) for item in module["items"]]
             found.append(row)

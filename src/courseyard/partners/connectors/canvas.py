@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -22,7 +20,6 @@ from joserfc.jwk import KeySet
 from courseyard.errors import (
     BadDeliveryError,
     PartnerAnswerError,
-    PartnerCannotError,
     PartnerError,
     PartnerRefusedError,
 )
@@ -210,7 +207,7 @@ class Canvas(Connector):
         )
 
     async def _enrolments(self, cursor: Cursor | None, scope: Scope) -> Page:
-        course = cursor["course"] if cursor else _after(scope.courses, None)
+        course = cursor["course"] if cursor else scope.after(None)
         if course is None:
             return Page([], complete=True)
         whole = cursor["whole"] if cursor else True
@@ -231,7 +228,7 @@ class Canvas(Connector):
             if not error.extra.get("gone"):
                 whole = False
                 rejected.append(({"course": course}, error.detail))
-        at = course if following else _after(scope.courses, course)
+        at = course if following else scope.after(course)
         place = {"course": at, "next": following, "whole": whole} if at else None
         return Page(records, next=place, rejected=rejected, complete=place is None and whole)
 
@@ -239,7 +236,7 @@ class Canvas(Connector):
         """Course by course: whose work was graded since, then the roster, then those of it whose activity moved or
         whose work was graded, a few a page.
         """
-        course = cursor["course"] if cursor else _after(scope.courses, None)
+        course = cursor["course"] if cursor else scope.after(None)
         if course is None:
             return Page([], watermark=scope.since)
         place = cursor or _start(course, scope, None)
@@ -264,13 +261,13 @@ class Canvas(Connector):
                     "step": "graded" if answer.next_link() else "roster",
                     "next": answer.next_link(),
                     "graded": sorted({*place["graded"], *(p for p in people if p)}),
-                    "started": place["started"] or _clock(answer),
+                    "started": place["started"] or _iso(answer.told_at()),
                 }
             else:
                 answer = await self._roster(course, place["next"], ("active", "completed"))
                 todo = [p for row in answer.array() if (p := _to_ask(row, since, place["graded"]))]
                 link = answer.next_link()
-                place = place | {"step": "roster", "started": place["started"] or _clock(answer)}
+                place = place | {"step": "roster", "started": place["started"] or _iso(answer.told_at())}
                 following = place | {"next": link, "todo": todo} if link or todo else None
         except PartnerError as error:
             _only_here(error)
@@ -279,7 +276,7 @@ class Canvas(Connector):
             elif not error.extra.get("gone"):
                 rejected.append(({"course": course}, error.detail))
         if following is None:
-            another = _after(scope.courses, course)
+            another = scope.after(course)
             if another is None:
                 # Of a site that tells no time, everything is asked again.
                 started = reading.moment(place["started"])
@@ -295,7 +292,7 @@ class Canvas(Connector):
         items = await self._items(course, user.external_id)
         submissions = await self._submissions(course, user.external_id)
         required = [pair for pair in items if isinstance(reading.field(pair[1], "completion_requirement"), dict)]
-        modules = [_of_item(enrolment, module, item, submissions, accessed) for module, item in required]
+        modules = _required(enrolment, required, submissions, accessed)
         if not modules:
             modules = [_of_submission(enrolment, s, accessed) for s in _each_once(submissions)]
 
@@ -395,38 +392,31 @@ class Canvas(Connector):
 
     async def make_user(self, person: Person) -> User:
         """See ``Connector``. Canvas mails an invitation to set a password."""
-        standing = await self.find_users(person)
-        if len(standing) == 1:
-            return standing[0]
+        standing = await self.standing_user(person)
         if standing:
-            raise PartnerCannotError(
-                f"Canvas has {len(standing)} accounts with the address {person.email}.", hint="Choose one of them."
-            )
-        if not person.email:
-            raise PartnerCannotError(
-                "Canvas makes accounts only for people with an e-mail address.", hint="Enter the person's address."
-            )
+            return standing
+        address = str(person.email)
         account = {
-            "user": {"name": person.name or person.email, "terms_of_use": True},
+            "user": {"name": person.name or address, "terms_of_use": True},
             "pseudonym": {
-                "unique_id": person.email,
+                "unique_id": address,
                 "sis_user_id": person.profile_id,
                 "send_confirmation": True,
             },
-            "communication_channel": {"type": "email", "address": person.email},
+            "communication_channel": {"type": "email", "address": address},
         }
         answer = await self._send("POST", f"accounts/{self._account}/users", account)
-        return msgspec.structs.replace(_account(answer.object()), email=person.email, sis_id=person.profile_id)
+        return msgspec.structs.replace(_account(answer.object()), email=address, sis_id=person.profile_id)
 
     async def enrol(self, user: User, course: str) -> Enrolment:
         """See ``Connector``."""
         standing = await self._standing(user, course, ("active", "invited"))
         if standing:
-            return _listed(course, {"id": user.external_id, "enrollments": standing}, user)
+            return _active(_listed(course, {"id": user.external_id, "enrollments": standing}, user))
         wanted = {"user_id": user.external_id, "type": "StudentEnrollment", "enrollment_state": "active"}
         path = f"courses/{_part(course)}/enrollments"
         made = (await self._send("POST", path, {"enrollment": wanted | {"notify": False}})).object()
-        return _listed(course, {"id": user.external_id, "enrollments": [made]}, user)
+        return _active(_listed(course, {"id": user.external_id, "enrollments": [made]}, user))
 
     async def withdraw(self, enrolment: str, user: User, course: str) -> None:
         """See ``Connector``. The enrolments are made inactive, which keeps the person's work; Canvas's other end,
@@ -516,11 +506,13 @@ class Canvas(Connector):
     async def _get(
         self, path: str, query: list[tuple[str, str]] | None = None, link: Any = None, *, missing: bool = False
     ) -> Answer:
-        """``link``: the path is the next page's address, which holds the query."""
+        """``link``: the path is the next page's address, which holds the query. ``missing``: nothing there, or nothing
+        that this user may see, is an answer.
+        """
         answer = await self.client.get(
             path if link else f"api/v1/{path}", params=None if link else query, accept=(400, 401, 403, 404)
         )
-        if missing and answer.status == 404:
+        if missing and answer.status in (401, 403, 404) and "www-authenticate" not in answer.headers:
             return answer
         return _accepted(answer)
 
@@ -586,18 +578,8 @@ def _part(identifier: str) -> str:
     return quote(identifier, safe=":")
 
 
-def _after(courses: Sequence[str], course: str | None) -> str | None:
-    """The course that follows, in the order of the scope; imports may change that between pages."""
-    place = 0 if course is None else bisect_right(courses, course)
-    return courses[place] if place < len(courses) else None
-
-
-def _clock(answer: Answer) -> str | None:
-    """Canvas's own time."""
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).isoformat()
-    except (ValueError, OverflowError):
-        return None
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 def _start(course: str, scope: Scope, started: str | None) -> Cursor:
@@ -662,6 +644,10 @@ def _listed(course: str, row: Any, user: User | None = None) -> Enrolment:
     )
 
 
+def _active(enrolment: Enrolment) -> Enrolment:
+    return msgspec.structs.replace(enrolment, status=enrolment.status or "active")
+
+
 def _to_ask(row: Any, since: datetime | None, graded: list[str]) -> dict[str, Any] | None:
     """What must be known of a person who is to be asked about; None where nothing moved since."""
     if reading.text(reading.field(row, "id")) is None:
@@ -675,11 +661,39 @@ def _to_ask(row: Any, since: datetime | None, graded: list[str]) -> dict[str, An
     return {
         "user": msgspec.to_builtins(user),
         "state": reading.text(reading.field(one, "enrollment_state")),
-        "activity": activity.isoformat() if activity else None,
-        "updated": updated.isoformat() if updated else None,
+        "activity": _iso(activity),
+        "updated": _iso(updated),
         "created": reading.text(reading.field(one, "created_at")),
         "extra": _extra(row, one),
     }
+
+
+def _required(
+    enrolment: str, pairs: list[tuple[Any, Any]], submissions: dict[tuple[str, str], Any], accessed: datetime | None
+) -> list[ModuleProgress]:
+    """The items with a requirement; of a module of which one item is enough, the module."""
+    found: dict[str, ModuleProgress] = {}
+    for module, item in pairs:
+        one = _of_item(enrolment, module, item, submissions, accessed)
+        if reading.field(module, "requirement_type") == "one":
+            one = _of_module(one, module)
+            known = found.get(one.module_id)
+            one = known if known and known.status != "not_started" else one
+        found[one.module_id] = one
+    return list(found.values())
+
+
+def _of_module(item: ModuleProgress, module: Any) -> ModuleProgress:
+    """A module of which one item is enough, with what is known of the item that was chosen."""
+    completed = reading.text(reading.field(module, "state")) == "completed"
+    return msgspec.structs.replace(
+        item,
+        module_id=f"module:{reading.text(reading.field(module, 'id')) or '?'}",
+        module_name=reading.text(reading.field(module, "name")) or item.module_name,
+        status="completed" if completed else "in_progress" if item.status != "not_started" else "not_started",
+        progress=100.0 if completed else 0.0,
+        completed_at=reading.moment(reading.field(module, "completed_at")) if completed else None,
+    )
 
 
 def _of_item(

@@ -7,7 +7,6 @@ asked about one by one (completion, course completion, grades: three calls each)
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -298,7 +297,7 @@ class Moodle(Connector):
 
     async def _enrolments(self, cursor: Cursor | None, scope: Scope) -> Page:
         """Who is in the courses: first those who are active, then those whose enrolment is suspended or over."""
-        course = cursor["course"] if cursor else _after(scope.courses, None)
+        course = cursor["course"] if cursor else scope.after(None)
         if course is None:
             return Page([], complete=True)
         offset, suspended = (cursor["offset"], cursor["suspended"]) if cursor else (0, False)
@@ -340,7 +339,7 @@ class Moodle(Connector):
         elif not suspended:
             place = {"course": course, "offset": 0, "suspended": True, "whole": whole}
         else:
-            following = _after(scope.courses, course)
+            following = scope.after(course)
             start: Cursor = {"course": following, "offset": 0, "suspended": False, "whole": whole}
             place = start if following else None
         return Page(records, next=place, rejected=rejected, complete=place is None and whole)
@@ -349,7 +348,7 @@ class Moodle(Connector):
         """Ask about each person whose last access to a course moved: a page reads a piece of a roster, the next ones
         ask about a few people of it each.
         """
-        course = cursor["course"] if cursor else _after(scope.courses, None)
+        course = cursor["course"] if cursor else scope.after(None)
         if course is None:
             return Page([], watermark=scope.since)
         offset, todo = (cursor["offset"], cursor["todo"]) if cursor else (0, [])
@@ -370,8 +369,7 @@ class Moodle(Connector):
             rows: list[Any] = []
             try:
                 answer = await self._roster(course, offset, suspended=False)
-                told = answer.told_at()
-                started = started or (told.timestamp() if told else None)
+                started = started or _iso(answer.told_at())
                 rows = reading.items(answer.json())
             except PartnerError as error:
                 _only_here(error)
@@ -382,10 +380,11 @@ class Moodle(Connector):
 
         following: str | None = course
         if not rest and offset is None:
-            following, offset = _after(scope.courses, course), 0
+            following, offset = scope.after(course), 0
         if following is None:
             # Of a site that tells no time, everything is asked again.
-            since = {"since": started - _OVERLAP.total_seconds()} if started else scope.since
+            began = reading.moment(started)
+            since = {"since": (began - _OVERLAP).timestamp()} if began else scope.since
             return Page(records, watermark=since, rejected=rejected)
         place = {"course": following, "offset": offset, "todo": rest, "started": started}
         return Page(records, next=place, rejected=rejected)
@@ -503,25 +502,18 @@ class Moodle(Connector):
 
     async def make_user(self, person: Person) -> User:
         """See ``Connector``."""
-        standing = await self.find_users(person)
-        if len(standing) == 1:
-            return standing[0]
+        standing = await self.standing_user(person)
         if standing:
-            raise PartnerCannotError(
-                f"Moodle has {len(standing)} accounts with the address {person.email}.", hint="Choose one of them."
-            )
-        if not person.email:
-            raise PartnerCannotError(
-                "Moodle makes accounts only for people with an e-mail address.", hint="Enter the person's address."
-            )
-        first, _, last = (person.name or person.email.partition("@")[0]).strip().rpartition(" ")
+            return standing
+        address = str(person.email)
+        first, _, last = (person.name or address.partition("@")[0]).strip().rpartition(" ")
         account: dict[str, Any] = {
-            # The characters that Moodle takes; the identifier tells apart what those leave the same.
-            "username": re.sub(r"[^-.@_a-z0-9]", "", person.email.lower()) or person.profile_id,
+            # Moodle takes no other characters; leaving some out could make two people one.
+            "username": address.lower() if re.fullmatch(r"[-.@_a-z0-9]+", address.lower()) else person.profile_id,
             "firstname": first or last,
             # Moodle wants both.
             "lastname": last if first else "-",
-            "email": person.email,
+            "email": address,
             "idnumber": person.profile_id,
             "auth": self.config.text("auth") or "manual",
         }
@@ -531,7 +523,7 @@ class Moodle(Connector):
         identifier = reading.text(reading.field(made[0], "id")) if made else None
         if identifier is None:
             raise PartnerAnswerError("Moodle did not tell the id of the account that it made.")
-        return User(external_id=identifier, email=person.email, name=person.name, sis_id=person.profile_id)
+        return User(external_id=identifier, email=address, name=person.name, sis_id=person.profile_id)
 
     async def enrol(self, user: User, course: str) -> Enrolment:
         """See ``Connector``. By manual enrolment, which the course must allow."""
@@ -668,12 +660,6 @@ def _category_paths(found: list[Any]) -> list[tuple[str, str, int]]:
             path = " / ".join(name for step in steps if (name := names.get(step)))
             paths.append((identifier, path, courses))
     return paths
-
-
-def _after(courses: Sequence[str], course: str | None) -> str | None:
-    """The course that follows, in the order of the scope; imports may change that between pages."""
-    place = 0 if course is None else bisect_right(courses, course)
-    return courses[place] if place < len(courses) else None
 
 
 def _user(row: Any) -> User:

@@ -21,6 +21,9 @@ declare
 begin
   select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
       case
+        -- A status of null: the partner only says that the person is in the course, whenever that was.
+        when i.record -> 'status' = 'null' and t.id is not null then
+          case when g.gone_at is null and not x.over then 'unchanged' else 'write' end
         when i.verdict = 'older' then i.verdict
         when c.row_id is null and m.external_id is not null and not p_keep then 'skipped'
         when c.row_id is null and m.external_id is not null then 'course-not-imported'
@@ -41,6 +44,11 @@ begin
     left join courseyard.partner_people as p
       on p.provider_id = p_provider and p.external_id = i.record #>> '{user,external_id}'
     left join public.partner_lms_enrollments as t on t.id = i.row_id
+    left join courseyard.partner_keys as g
+      on g.provider_id = p_provider and g.kind = 'enrolment' and g.external_id = i.external_id
+    cross join lateral (
+      select coalesce(pg_catalog.lower(t.status::text) in ('withdrawn', 'cancelled', 'dropped'), false)
+    ) as x (over)
     -- One that was made here, or by hand, for the same person and course is the same enrolment.
     left join lateral (
       select e.id from public.partner_lms_enrollments as e

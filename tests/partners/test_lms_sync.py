@@ -1,0 +1,125 @@
+"""Moodle and Canvas through the sync, into the organisation's tables: what one run knows, the next must not forget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fix_web import RunningSite
+from partners.standins import canvas, moodle
+
+from courseyard.partners.connector import Stream
+from courseyard.partners.providers import Draft, Settings
+
+T = 1_780_000_000
+
+
+@pytest.fixture
+def follow(site: RunningSite, serve: Callable[[Any], str]) -> Callable[..., Callable[..., dict[str, Any]]]:
+    """Sets a provider up; what comes back runs its streams, all of them by default."""
+
+    def make(kind: str, app: Any, token: str, folder: str = "") -> Callable[..., dict[str, Any]]:
+        options = {"base_url": serve(app) + folder, "token": token}
+        settings = Settings(import_rule="all", schedule_minutes=None, requests_per_minute=6_000)
+        hub = site.services.hub
+        provider = site.run(hub.providers.save(Draft(kind, kind.title(), options, settings)))
+
+        def run(*streams: Stream, **how: Any) -> dict[str, Any]:
+            run_id = site.run(hub.runs.start(provider, streams, **how))
+            site.run(hub.syncs.work(run_id))
+            found: dict[str, Any] = site.run(hub.runs.run(run_id))
+            assert found["status"] == "succeeded", found
+            return found
+
+        return run
+
+    return make
+
+
+def enrolments(site: RunningSite) -> dict[str, tuple[str, float]]:
+    rows = site.sql("select external_enrollment_id, status, progress_percentage from public.partner_lms_enrollments")
+    return {key: (status, float(progress)) for key, status, progress in rows}
+
+
+def test_moodle(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:
+    there = moodle.Site()
+    there.categories = [{"id": 2, "name": "First aid", "parent": 0, "path": "/2", "coursecount": 1}]
+    there.courses = {21: moodle.course(21, "Bandages")}
+    for number, name in ((11, "anna"), (12, "ben"), (13, "cem")):
+        site.person(email=f"{name}@example.org")
+        there.users[number] = {"id": number, "username": name, "fullname": name, "email": f"{name}@example.org"}
+    there.enrol(21, 11, access=T)
+    # Ben's course was completed for him by a teacher; he was never there.
+    there.enrol(21, 12)
+    there.enrol(21, 13, access=T)
+    there.statuses[21, 11] = [moodle.status(101, 2, T - 100), moodle.status(102, 0, modname="quiz")]
+    there.grades[21, 11] = [moodle.grade(101, 8, 0, 10, T - 100)]
+    there.completed = {(21, 11): 0, (21, 12): T + 500, (21, 13): T + 100}
+    there.badges[11] = [{"name": "First aider", "uniquehash": "abc", "dateissued": T, "courseid": 21}]
+    sync = follow("moodle", there.app, moodle.TOKEN, "/moodle")
+    sync()
+    assert enrolments(site) == {"21:11": ("active", 50), "21:12": ("completed", 100), "21:13": ("completed", 100)}
+    assert site.sql(
+        "select module_id, module_name, status, score from public.external_module_progress order by module_id"
+    ) == [("101", "Item 101", "passed", 80), ("102", "quiz 102", "not_started", None)]
+    assert site.sql("select credential_name, partner_enrollment_id is not null from public.partner_credentials") == [
+        ("First aider", True)
+    ]
+
+    assert sync()["changes"] == 0
+    assert sync(Stream.ENROLMENTS)["changes"] == 0
+    assert sync(mode="drift")["changes"] == 0
+
+    there.enrolled[21, 13]["suspended"] = True
+    del there.enrolled[21, 11]
+    sync(Stream.ENROLMENTS)
+    assert {k: status for k, (status, _) in enrolments(site).items()} == {
+        "21:11": "withdrawn", "21:12": "completed", "21:13": "withdrawn",
+    }  # fmt: skip
+    there.enrolled[21, 13]["suspended"] = False
+    there.enrol(21, 11)
+    sync(Stream.ENROLMENTS)
+    assert {k: status for k, (status, _) in enrolments(site).items()} == {
+        "21:11": "active", "21:12": "completed", "21:13": "active",
+    }  # fmt: skip
+    sync(mode="drift")
+    assert enrolments(site)["21:13"] == ("completed", 100)
+
+
+def test_canvas(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:
+    there = canvas.School()
+    there.users[1] = {"id": 1, "name": "Courseyard"}
+    for number, name in ((11, "isaac"), (12, "ada")):
+        site.person(email=f"{name}@example.org")
+        there.users[number] = {"id": number, "name": name, "email": f"{name}@example.org"}
+    there.courses = [canvas.course(21, "Physics")]
+    there.enrolments = [
+        canvas.enrolment(901, 21, 11, last_activity_at="2026-03-01T10:00:00Z"),
+        canvas.enrolment(902, 21, 12, "invited"),
+    ]
+    there.modules[21] = [
+        canvas.module(
+            1, "Light",
+            canvas.item(101, "Read me", "Page", requirement={"type": "must_view"}),
+            canvas.item(102, "Prism", "Assignment", 602, {"type": "min_score", "min_score": 8}),
+        )
+    ]  # fmt: skip
+    there.met = {(11, 101)}
+    there.submissions = [canvas.submission(21, 11, 602, "graded", 9, "2026-03-01T09:00:00Z")]
+    sync = follow("canvas", there.app, canvas.TOKEN)
+    sync()
+    assert enrolments(site) == {"21:11": ("active", 50), "21:12": ("pending", 0)}
+    assert site.sql(
+        "select module_id, module_name, status, score from public.external_module_progress order by module_id"
+    ) == [("assignment:602", "Prism", "failed", 90), ("item:101", "Read me", "completed", None)]
+    assert sync()["changes"] == 0
+
+    there.met.add((11, 102))
+    there.completed[11, 1] = "2026-03-01T11:00:00Z"
+    there.enrolments[0]["last_activity_at"] = "2027-01-01T00:00:00Z"
+    there.enrolments[1]["enrollment_state"] = "inactive"
+    sync()
+    assert enrolments(site) == {"21:11": ("completed", 100), "21:12": ("withdrawn", 0)}
+    assert sync()["changes"] == 0
+    assert sync(mode="drift")["changes"] == 0
