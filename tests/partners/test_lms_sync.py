@@ -69,7 +69,7 @@ def test_moodle(site: RunningSite, follow: Callable[..., Callable[..., dict[str,
 
     assert sync()["changes"] == 0
     assert sync(Stream.ENROLMENTS)["changes"] == 0
-    assert sync(mode="drift")["changes"] == 0
+    assert sync(drift=True)["changes"] == 0
 
     there.enrolled[21, 13]["suspended"] = True
     del there.enrolled[21, 11]
@@ -83,7 +83,7 @@ def test_moodle(site: RunningSite, follow: Callable[..., Callable[..., dict[str,
     assert {k: status for k, (status, _) in enrolments(site).items()} == {
         "21:11": "active", "21:12": "completed", "21:13": "active",
     }  # fmt: skip
-    sync(mode="drift")
+    sync(drift=True)
     assert enrolments(site)["21:13"] == ("completed", 100)
 
 
@@ -122,4 +122,4 @@ def test_canvas(site: RunningSite, follow: Callable[..., Callable[..., dict[str,
     sync()
     assert enrolments(site) == {"21:11": ("completed", 100), "21:12": ("withdrawn", 0)}
     assert sync()["changes"] == 0
-    assert sync(mode="drift")["changes"] == 0
+    assert sync(drift=True)["changes"] == 0
