@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fix_web import RunningSite
 from partners.standins import canvas, moodle
+from starlette.responses import Response
 
 from courseyard.partners.connector import Stream
 from courseyard.partners.providers import Draft, Settings
@@ -25,11 +26,11 @@ def follow(site: RunningSite, serve: Callable[[Any], str]) -> Callable[..., Call
         hub = site.services.hub
         provider = site.run(hub.providers.save(Draft(kind, kind.title(), options, settings)))
 
-        def run(*streams: Stream, **how: Any) -> dict[str, Any]:
+        def run(*streams: Stream, status: str = "succeeded", **how: Any) -> dict[str, Any]:
             run_id = site.run(hub.runs.start(provider, streams, **how))
             site.run(hub.syncs.work(run_id))
             found: dict[str, Any] = site.run(hub.runs.run(run_id))
-            assert found["status"] == "succeeded", found
+            assert found["status"] == status, found
             return found
 
         return run
@@ -85,6 +86,18 @@ def test_moodle(site: RunningSite, follow: Callable[..., Callable[..., dict[str,
     }  # fmt: skip
     sync(drift=True)
     assert enrolments(site)["21:13"] == ("completed", 100)
+
+
+def test_what_the_database_cannot_hold_is_put_aside_all_the_same(
+    site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]
+) -> None:
+    there = canvas.School()
+    sync = follow("canvas", there.app, canvas.TOKEN)
+    raw = r'[{"id": null, "na\u0000me": "\u0000", "x": NaN, "y": "\ud800"}, {"id": 5, "name": "Go\u0000od"}]'
+    there.answers = [Response(raw, media_type="application/json")]
+    run = sync(Stream.CATALOGUE, status="partial")
+    assert (run["records_processed"], run["records_failed"]) == (2, 1)
+    assert site.sql("select course_name from public.partner_courses") == [("Good",)]
 
 
 def test_canvas(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from courseyard.db import Database
 from courseyard.partners.connector import Delivery
 from courseyard.partners.providers import Providers
+from courseyard.partners.reading import storable
 from courseyard.partners.records import to_json
 
 
@@ -36,7 +37,7 @@ class Inbox:
                 kept = await tx.one(
                     "sync.receive", provider_id=provider_id, delivery_id=received.delivery_id,
                     records=[to_json(record) for record in received.records] or None,
-                    rejected=[[raw, reason] for raw, reason in received.rejected] or None,
+                    rejected=[[storable(raw), reason] for raw, reason in received.rejected] or None,
                 )  # fmt: skip
                 if kept is not None:
                     await tx.run(

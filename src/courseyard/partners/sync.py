@@ -40,6 +40,7 @@ from courseyard.partners.fields import mapped
 from courseyard.partners.identity import make_unknown
 from courseyard.partners.ports import Emit, MakePerson
 from courseyard.partners.providers import Provider, Providers
+from courseyard.partners.reading import storable
 from courseyard.partners.records import Course, Enrolment, Gone, Record, from_json, to_json
 from courseyard.partners.runs import REPLAY
 
@@ -322,7 +323,7 @@ class Syncs:
     async def _reject(self, run: _Run, stream: Stream | None, rejected: Sequence[tuple[Any, str]]) -> None:
         """Records that the connector could not make sense of, kept as the partner sent them."""
         for raw, reason in rejected:
-            plain = raw if isinstance(raw, dict) else {"value": raw}
+            plain = storable(raw if isinstance(raw, dict) else {"value": raw})
             kind = LISTED[stream] if stream else "record"
             await self._fail(run, kind, digest_of(plain), plain, "not-understood", reason)
         if rejected:
