@@ -63,3 +63,44 @@ def test_a_script_that_is_no_json_is_told_without_a_traceback(manifest, tmp_path
     assert done.returncode != 0
     assert "line 1 of the script is no JSON" in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"report": {"scaled": "much"}}', "line 2 of the script: Expected `float | null`, got `str`"),
+        ('{"report": {"complete": true}}', "line 2 of the script: Object contains unknown field `complete`"),
+        ('{"nav": "dance"}', "line 2 of the script: there is no request 'dance'"),
+        ('{"nav": "start", "report": {}}', 'line 2 of the script: either "nav" or "report" is needed'),
+    ],
+)
+def test_a_wrong_step_is_told_with_its_line(manifest, tmp_path, line, told):
+    script = tmp_path / "steps.jsonl"
+    script.write_text(f'{{"nav": "start"}}\n{line}\n', "utf-8")
+    done = simulate(str(manifest), "--script", str(script))
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_wrong_case_does_not_stop_the_others():
+    good = json.dumps({"id": "good", "manifest_xml": MANIFEST, "steps": [{"nav": "start"}]})
+    done = simulate("--jsonl", stdin=f"{{bad\n{json.dumps({'id': 7, 'manifest_xml': '<m', 'steps': []})}\n{good}\n")
+    bad, empty, answer = [json.loads(line) for line in done.stdout.splitlines()]
+    assert bad["line"] == 1 and "malformed" in bad["error"]
+    assert empty["id"] == 7 and "no well-formed XML" in empty["error"]
+    assert answer["outcomes"][0]["delivered"] == "a"
+    assert done.returncode == 1
+
+
+def test_an_author_at_the_keyboard(manifest):
+    typed = "report completion=completed\nstart\nfly\nchoice\nreport success=passd\nreport completion=completed\ncontinue\nwhy\n"
+    done = simulate(str(manifest), stdin=typed)
+    for words in (
+        "Nothing is open that could report.",
+        "There is no request 'fly'; type help.",
+        "choice what? Name an activity; toc shows them.",
+        "That is no report: Invalid enum value 'passd'",
+        "The course is not complete: Second is incomplete, 1 of 2 required activities are done.",
+    ):
+        assert words in done.stdout
+    assert done.stdout.count("delivered: Second (b)") == 1

@@ -39,6 +39,11 @@ class Simulation:
         self._running: tuple[str, int] | None = None
         self._reported = False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether something is open that can report."""
+        return self._running is not None
+
     def report(self, values: Mapping[str, Any]) -> None:
         """The running SCO sets values and terminates; what it set earlier in the same attempt stays."""
         if self._running is None:
