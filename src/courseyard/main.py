@@ -103,6 +103,7 @@ async def compose(settings: Settings, database_url: str, origins: Origins) -> As
                 yield Site(_application(services, content), services, Jobs(database_url, services.hub))
             finally:
                 cleaning.cancel()
+                await asyncio.wait([cleaning])
     finally:
         await db.close()
 

@@ -210,3 +210,11 @@ def test_a_broken_database_is_a_friendly_page_without_details(site, admin):
     assert answer.status_code == 500
     assert "headline" not in answer.text
     assert "title does not exist" not in answer.text
+
+
+def test_an_administrator_hands_out_a_way_in_from_an_enrolment(site, admin, package):
+    made = site.client().post("/api/enrollments", json={"package_id": package, "learner": {"email": "ada@example.org"}})
+    shown = admin.get(f"/enrollments/{made.json()['id']}").text
+    [path] = re.findall(r'action="(/people/[^"]+/link)"', shown)
+    link = re.search(r'value="(http[^"]+/sign-in/link/[^"]+)"', admin.post(path).text)[1]
+    assert site.browser().post(link).status_code == 303

@@ -89,6 +89,7 @@ async def test_the_page_finds_its_files(site):
     for name, kind in (
         ("main.js", "text/javascript"),
         ("player.css", "text/css"),
+        ("design.css", "text/css"),
         ("tables/scorm12.json", "application/json"),
         ("icon.svg", "image/svg+xml"),
     ):

@@ -7,6 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from courseyard.content.media import media_type
 from courseyard.content.metadata import read_metadata_file
 from courseyard.content.store import PackageFiles, store_prefix
 from courseyard.db import Database, Queries
-from courseyard.errors import NotFoundError
+from courseyard.errors import CourseyardError, NotFoundError
 from courseyard.limits import MAX_MANIFEST_BYTES
 
 Document = dict[str, Any]
@@ -113,7 +114,8 @@ async def delete_package(db: Database, store: PackageFiles, package_id: str) -> 
 
 async def _remove_files(db: Database, store: PackageFiles, version_id: str) -> None:
     await store.delete_prefix(store_prefix(version_id))
-    await db.run("packages.settle_files", version_id=version_id)
+    with suppress(CourseyardError):  # the note may stay: it is settled when leftovers are looked for
+        await db.run("packages.settle_files", version_id=version_id)
 
 
 def activities(document: Document) -> Iterator[Document]:

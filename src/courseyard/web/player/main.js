@@ -244,6 +244,7 @@ async function reopen() {
   if (isReopening || isStopped || !view) return;
   isReopening = true;
   try {
+    await journal.drain().catch(() => {}); // most servers still take what was said before
     const { view: found } = (await insist(() => session.open())).facts;
     journal.begin();
     journal.send();
