@@ -281,3 +281,80 @@ async def test_an_asset_counts_as_done_once_it_was_left(classroom):
     await window.go("continue")
     assert window.view["state"] == "ended"
     assert (await classroom.enrolment(enrolment))["status"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "".join(map(chr, range(0x21, 0x100))),
+        "&lt;&#x41;&amp;amp; it\u2019s",
+        manifest2004(item("a") * 12),
+        "x" * 64_000,
+    ],
+    ids=["latin and C1 controls", "character references", "a manifest", "64,000 characters"],
+)
+async def test_shared_data_come_back_as_they_were_stored(classroom, value):
+    window = await window_on(classroom, course(item("a", before=STORES), item("b", before=STORES)))
+    await window.commit(("adl.data.0.store", value), terminate=True)
+    await window.go("continue")
+    assert window.data["adl.data.0.store"] == value
+
+
+@pytest.mark.parametrize("name", ["__CM-04a.Activity.3__", "_.activity.11", "cluster"])
+async def test_a_sco_may_ask_for_any_item_and_for_a_cluster(classroom, name):
+    cluster = f'<item identifier="cluster"><title>c</title>{item("__CM-04a.Activity.3__")}{item("_.activity.11")}{FLOW}</item>'
+    window = await window_on(classroom, course(item("a"), cluster))
+    sco = Model("2004", window.data, valid=window.view["valid"])
+    assert sco.get(f"adl.nav.request_valid.choice.{{target={name}}}") == ("true", 0)
+    wish = f"{{target={name}}}choice"
+    assert sco.set("adl.nav.request", wish) is None
+    await window.commit(("adl.nav.request", wish), terminate=True)
+    await window.go(None, source="sco")
+    assert window.item == ("__CM-04a.Activity.3__" if name == "cluster" else name)
+
+
+async def test_post_conditions_wait_until_the_learner_moves(classroom):
+    always = (
+        '<imsss:sequencingRules><imsss:postConditionRule><imsss:ruleConditions><imsss:ruleCondition condition="always"/>'
+        '</imsss:ruleConditions><imsss:ruleAction action="exitAll"/></imsss:postConditionRule></imsss:sequencingRules>'
+    )
+    window = await window_on(classroom, course(item("a", always), item("b")))
+    await window.commit((DONE, "completed"), terminate=True)
+    assert (await window.go("_none_", source="sco"))["state"] == "running", "it asked for nothing, so it stays"
+    assert window.view["valid"]["continue"] and window.view["valid"]["exitAll"]
+    assert (await window.go("continue"))["state"] == "ended"
+
+
+async def test_abandoned_data_are_not_kept_and_abandoning_all_ends_the_session(classroom):
+    enrolment = await classroom.enrol(await classroom.course(course(item("a"), item("b"))))
+    window = await classroom.open(enrolment)
+    await window.commit((RESULT, "passed"), ("cmi.location", "7"), ("adl.nav.request", "abandon"), terminate=True)
+    assert (await window.go(None, source="sco"))["state"] == "idle"
+    await window.go("choice", "b")
+    await window.commit((RESULT, "passed"), terminate=True)
+    assert (await window.go("abandonAll"))["state"] == "ended"
+    again = await classroom.open(enrolment)
+    status = {entry["item"]: entry["success"] for entry in again.view["toc"]}
+    assert (again.item, status) == ("a", {"o": "unknown", "a": "unknown", "b": "unknown"})
+    assert "cmi.location" not in again.data
+
+
+@pytest.mark.parametrize(("control", "offered"), [("", True), ('choiceExit="false"', False)])
+async def test_where_the_way_out_is_shut_the_contents_offer_nothing(classroom, control, offered):
+    flow = f'<imsss:sequencing><imsss:controlMode choice="true" flow="true" {control}/></imsss:sequencing>'
+    cluster = f'<item identifier="m"><title>m</title>{item("a")}{flow}</item>'
+    window = await window_on(classroom, course(cluster, item("b")))
+    enabled = {entry["item"]: entry["enabled"] for entry in window.view["toc"]}
+    assert (enabled["b"], enabled["o"]) == (offered, offered)
+
+
+async def test_hidden_from_choice_takes_the_branch_and_invisible_only_the_entry(classroom):
+    rule = (
+        '<imsss:sequencingRules><imsss:preConditionRule><imsss:ruleConditions><imsss:ruleCondition condition="always"/>'
+        '</imsss:ruleConditions><imsss:ruleAction action="hiddenFromChoice"/></imsss:preConditionRule></imsss:sequencingRules>'
+    )
+    control = '<imsss:controlMode choice="true" flow="true"/>'
+    hidden = f'<item identifier="h"><title>h</title>{item("in h")}<imsss:sequencing>{control}{rule}</imsss:sequencing></item>'
+    unseen = f'<item identifier="u" isvisible="false"><title>u</title>{item("in u")}{FLOW}</item>'
+    window = await window_on(classroom, course(item("a"), hidden, unseen))
+    assert [entry["item"] for entry in window.view["toc"] if entry["visible"]] == ["o", "a", "in u"]
