@@ -13,7 +13,7 @@ DONE = {
     "version": "The new version is imported. Attempts that are running stay on the old one.",
     "saved": "Saved.",
     "deleted": "The package and everything recorded for it is deleted.",
-    "enrolled": "Enrolled. The course is in the learner's list; the learner's name below leads to a sign-in link for them.",
+    "enrolled": "Enrolled: the course is in the learner's list. The name below leads to a sign-in link for them.",
     "password": "The new password is set. Other devices are signed out.",
     "role": "The role is changed.",
     "signed-out": "You are signed out.",
