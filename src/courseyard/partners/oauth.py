@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from courseyard.errors import PartnerAnswerError, PartnerRefusedError
+from courseyard.partners import reading
 from courseyard.partners.client import Authorise, PartnerClient
 
 # A token that has less than this left is fetched anew, so that it does not run out on its way.
 _MARGIN = timedelta(seconds=60)
 _DEFAULT_LIFETIME = timedelta(minutes=5)
+_MAX_LIFETIME_SECONDS = 86_400
 
 
 def bearer(token: str, scheme: str = "Bearer") -> Authorise:
@@ -36,7 +39,8 @@ def basic(user: str, password: str) -> Authorise:
 def client_credentials(token_url: str, client_id: str, secret: str, scope: str = "") -> Authorise:
     """RFC 6749, section 4.4: fetched when first needed, before it runs out, and anew after a 401.
 
-    The token endpoint must be of the provider's own origin.
+    ``token_url`` is as it was set up, and may be of another host than the API: that host gets the client's id and
+    secret, and nothing else.
     """
     known: dict[str, tuple[str, datetime]] = {}
     once = basic(client_id, secret)
@@ -56,6 +60,7 @@ def client_credentials(token_url: str, client_id: str, secret: str, scope: str =
             data=form,
             headers=await once(client, False),
             anonymous=True,
+            elsewhere=bool(urlsplit(token_url).scheme),
             again=True,
             accept=(400, 401),
         )
@@ -65,8 +70,7 @@ def client_credentials(token_url: str, client_id: str, secret: str, scope: str =
         token = found.get("access_token")
         if not isinstance(token, str) or not token:
             raise PartnerAnswerError("The partner's token endpoint answered without a token.")
-        seconds = found.get("expires_in")
-        lifetime = timedelta(seconds=float(seconds)) if isinstance(seconds, int | float) else _DEFAULT_LIFETIME
-        return token, lifetime
+        seconds = reading.number(found.get("expires_in"))
+        return token, timedelta(seconds=min(max(seconds, 0), _MAX_LIFETIME_SECONDS)) if seconds else _DEFAULT_LIFETIME
 
     return headers
