@@ -102,7 +102,7 @@ def _register(app: procrastinate.App, hub: Hub) -> None:
     @app.task(name="minute", queue=QUEUE, lock="minute", queueing_lock="minute")
     async def minute(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
         await _rescue(app)
-        await _each(hub.schedule.minute, hub.webhooks.minute)
+        await _each(hub.schedule.minute, hub.webhooks.minute, hub.credentials.minute)
 
     @app.periodic(cron="17 3 * * *")
     @app.task(name="day", queue=QUEUE, lock="day", queueing_lock="day")

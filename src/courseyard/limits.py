@@ -175,3 +175,14 @@ WEBHOOK_TIMEOUT_SECONDS = 15.0
 # A receiver that has not accepted anything for this long is switched off, and the page says so.
 WEBHOOK_DISABLE_AFTER = timedelta(days=5)
 WEBHOOK_LOG_LIFETIME = timedelta(days=30)
+
+# Days before a credential expires on which its reminder goes out; 0 is the day itself.
+CREDENTIAL_REMINDER_DAYS = (60, 30, 7, 0)
+
+# A certificate is a page or two; scans of them reach some megabytes.
+MAX_CERTIFICATE_BYTES = 20 * MIB
+
+# Verification addresses looked at in one minute, and side by side: nobody's server notices it.
+VERIFICATIONS_PER_ROUND = 40
+VERIFICATIONS_AT_ONCE = 8
+VERIFICATION_TIMEOUT_SECONDS = 10.0

@@ -27,6 +27,7 @@ from courseyard.keys import credential_keys, derive_key, read_secret
 from courseyard.limits import ABANDONED_AFTER
 from courseyard.logs import configure_logs
 from courseyard.partners.catalogue import Catalogue
+from courseyard.partners.credentials import Credentials
 from courseyard.partners.hub import Hub
 from courseyard.partners.identity import Identities
 from courseyard.partners.inbox import Inbox
@@ -147,12 +148,13 @@ def _hub(
 
     sealing = Sealing(credential_keys(settings.credentials_keys, secret))
     webhooks = Webhooks(db, client, sealing, _now)
+    files = settings.partner_files or str((settings.data / "partner-files").absolute())
     providers = Providers(
         db,
         client,
         sealing,
         inbound_url=f"{origins.app}/api/partners/inbound",
-        upload_area=settings.partner_files or str((settings.data / "partner-files").absolute()),
+        upload_area=files,
         partner_folder=str(settings.partner_folder or ""),
     )
     runs = Runs(db, providers)
@@ -166,6 +168,7 @@ def _hub(
         identities=Identities(db, runs),
         inbox=Inbox(db, providers),
         webhooks=webhooks,
+        credentials=Credentials(db, client, f"{files}/credentials", str(origins.app)),
     )
 
 

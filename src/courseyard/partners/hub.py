@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from courseyard.partners.catalogue import Catalogue
+from courseyard.partners.credentials import Credentials
 from courseyard.partners.identity import Identities
 from courseyard.partners.inbox import Inbox
 from courseyard.partners.providers import Providers
@@ -26,3 +27,4 @@ class Hub:
     identities: Identities
     inbox: Inbox
     webhooks: Webhooks
+    credentials: Credentials

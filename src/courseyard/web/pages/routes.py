@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from courseyard.web.pages import courses, enrollments, packages, people, sign_in
+from courseyard.web.pages import courses, credentials, enrollments, packages, people, sign_in, webhooks
 
 
 def all_routes() -> list[BaseRoute]:
@@ -15,4 +15,6 @@ def all_routes() -> list[BaseRoute]:
         *packages.routes,
         *enrollments.routes,
         *people.routes,
+        *credentials.routes,
+        *webhooks.routes,
     ]

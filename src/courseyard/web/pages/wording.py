@@ -17,6 +17,12 @@ DONE = {
     "password": "The new password is set. Other devices are signed out.",
     "role": "The role is changed.",
     "signed-out": "You are signed out.",
+    "credential-added": "The credential is entered. A PDF of it can be uploaded here.",
+    "credential-deleted": "The credential is deleted.",
+    "file-kept": "The certificate is kept. Its person and staff can see it.",
+    "address-checked": "The address was looked at; see below.",
+    "tried-again": "It is being sent again.",
+    "webhook-deleted": "The receiver is deleted.",
 }
 
 
