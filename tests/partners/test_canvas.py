@@ -606,7 +606,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     answers=st.lists(st.lists(anything, max_size=5) | anything, min_size=1, max_size=6),
     status=st.sampled_from([200, 200, 200, 401, 403, 404]),
@@ -636,7 +636,7 @@ async def test_no_answer_breaks_the_connector(answers: list[Any], status: int, s
             cursor = json.loads(json.dumps(page.next))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from(["grade_change", "course_completed", "enrollment_updated"]), body=st.dictionaries(
     st.sampled_from(["course", "user", "progress", "id", "course_id", "user_id", "type", "workflow_state", "score", "student_id", "assignment_id"]),
     anything | st.just("StudentEnrollment"), max_size=8,

@@ -202,6 +202,47 @@ async def test_progress_of_scorm_quiz_and_page(site: Site, moodle: Callable[...,
     assert modules["101"].data_at == at(T)
 
 
+async def test_time_and_unfinished_attempts_of_scorm_packages(site: Site, moodle: Callable[..., Connector]) -> None:
+    site.statuses[21, 11] = [status(101, 2, T - 100), status(105, 0), status(106, 0), status(107, 0)]
+    site.scos = {201: [1001], 205: [1005, 1006], 206: [1007], 207: [1008]}
+    tracks = {
+        "status": "passed",
+        "total_time": "PT1H30M5.5S",
+        "x.start.time": str(T - 9_000),
+        "timemodified": str(T - 90),
+    }
+    site.tracks = {
+        (1001, 11): (2, tracks | {"cmi.success_status": "passed"}),
+        (1005, 11): (1, {"status": "completed", "total_time": "00:10:30.50"}),
+        (1006, 11): (1, {"status": "incomplete", "total_time": "00:01:00"}),
+        (1007, 11): (1, {"status": "incomplete", "total_time": "nonsense", "cmi.progress_measure": "0.25"}),
+    }
+    records, _ = await fetch_all(moodle(), Stream.PROGRESS, ("21",))
+    found = {m.module_id: m for m in records if isinstance(m, ModuleProgress) and m.enrolment == "21:11"}
+    assert {k: (m.status, m.progress, m.time_spent_seconds) for k, m in found.items()} == {
+        "101": ("passed", 100, 5405),
+        "105": ("in_progress", 50, 690),
+        "106": ("in_progress", 25, None),
+        "107": ("not_started", 0, None),
+    }
+    assert (found["101"].started_at, found["101"].last_accessed_at) == (at(T - 9_000), at(T - 90))
+    assert found["101"].extra["attempt"] == 2
+
+
+@pytest.mark.parametrize(
+    "missing", ["mod_scorm_get_scorm_scoes", "mod_scorm_get_scorm_sco_tracks", "scorm 201", "mod/scorm:viewreport"]
+)
+async def test_packages_that_tell_nothing_are_still_modules(
+    site: Site, moodle: Callable[..., Connector], missing: str
+) -> None:
+    site.scos = {201: [1001]}
+    site.functions.discard(missing)
+    site.lacks.add(missing)
+    records, _ = await fetch_all(moodle(), Stream.PROGRESS, ("21",))
+    found = {m.module_id: m for m in records if isinstance(m, ModuleProgress) and m.enrolment == "21:11"}
+    assert len(found) == 4 and found["101"].status == "passed" and found["101"].time_spent_seconds is None
+
+
 async def test_each_page_holds_the_enrolment_before_its_modules(site: Site, moodle: Callable[..., Connector]) -> None:
     records, _ = await fetch_all(moodle(), Stream.PROGRESS, ("21", "22"))
     known = set()
@@ -456,12 +497,13 @@ scalars = st.one_of(
     st.integers(),
     st.floats(),
     st.text(),
-    st.sampled_from([10**400, "\ud800", "0000-00-00", "21"]),
+    st.sampled_from([10**400, "\ud800", "0000-00-00", "21", "scorm", "sco"]),
 )
 names = st.sampled_from([
     "id", "name", "path", "coursecount", "courses", "fullname", "visible", "timemodified", "customfields", "shortname",
     "email", "lastcourseaccess", "roles", "statuses", "cmid", "state", "tracking", "timecompleted", "completionstatus", "completed",
     "completions", "usergrades", "gradeitems", "itemtype", "itemnumber", "graderaw", "grademin", "grademax", "modules", "badges",
+    "instance", "scoes", "scormtype", "data", "tracks", "element", "value", "attempt",
     "uniquehash", "dateissued", "courseid", "modname", "format", "summary",
 ])  # fmt: skip
 anything = st.recursive(
@@ -469,7 +511,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(answers=st.lists(anything, min_size=1, max_size=6), stream=st.sampled_from(list(Stream)))
 async def test_no_answer_breaks_the_connector(answers: list[Any], stream: Stream) -> None:
     left = list(answers)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from joserfc.jwk import KeySet
@@ -124,7 +124,7 @@ class Canvas(Connector):
     def __init__(self, config: Config, client: PartnerClient) -> None:
         """See ``Connector``."""
         super().__init__(config, client.authorised_by(bearer(config.text("token"))))
-        self._account = _part(config.text("account_id") or "self")
+        self._account = reading.segment(config.text("account_id") or "self")
 
     async def check(self) -> list[Check]:
         """See ``Connector``."""
@@ -323,11 +323,11 @@ class Canvas(Connector):
         """Module and item, of all items of the course's modules as this person sees them."""
         query = [("per_page", str(_ROWS)), ("include[]", "items"), ("student_id", user)]
         found: list[tuple[Any, Any]] = []
-        for module in await self._all(f"courses/{_part(course)}/modules", query):
+        for module in await self._all(f"courses/{reading.segment(course)}/modules", query):
             items = reading.field(module, "items")
             if items is None and (identifier := reading.text(reading.field(module, "id"))):
                 # Canvas leaves the items of large modules out.
-                path = f"courses/{_part(course)}/modules/{_part(identifier)}/items"
+                path = f"courses/{reading.segment(course)}/modules/{reading.segment(identifier)}/items"
                 items = await self._all(path, [("per_page", str(_ROWS)), ("student_id", user)])
             found += [(module, item) for item in reading.items(items)]
         return found
@@ -337,7 +337,7 @@ class Canvas(Connector):
         query = [("per_page", str(_ROWS)), ("student_ids[]", user), ("include[]", "assignment")]
         found: dict[tuple[str, str], Any] = {}
         try:
-            rows = await self._all(f"courses/{_part(course)}/students/submissions", query)
+            rows = await self._all(f"courses/{reading.segment(course)}/students/submissions", query)
         except PartnerError as error:
             # Without the right to see grades there is progress without scores.
             _only_here(error)
@@ -360,7 +360,7 @@ class Canvas(Connector):
             ("workflow_state", "graded"),
             ("graded_since", since.strftime("%Y-%m-%dT%H:%M:%SZ")),
         ]
-        return await self._get(link or f"courses/{_part(course)}/students/submissions", query, link)
+        return await self._get(link or f"courses/{reading.segment(course)}/students/submissions", query, link)
 
     async def _roster(self, course: str, link: str | None, states: Sequence[str]) -> Answer:
         query = [
@@ -370,13 +370,13 @@ class Canvas(Connector):
             ("include[]", "enrollments"),
             ("include[]", "email"),
         ]
-        return await self._get(link or f"courses/{_part(course)}/users", query, link)
+        return await self._get(link or f"courses/{reading.segment(course)}/users", query, link)
 
     async def find_users(self, person: Person) -> list[User]:
         """See ``Connector``. By Canvas's id, then by our identifier as SIS id, then by e-mail or login."""
         direct = [person.external_id] if person.external_id else []
         for identifier in (*direct, f"sis_user_id:{person.profile_id}"):
-            answer = await self._get(f"users/{_part(identifier)}", missing=True)
+            answer = await self._get(f"users/{reading.segment(identifier)}", missing=True)
             if answer.status == 200:
                 return [_account(answer.object())]
         # Canvas looks for three characters or more.
@@ -414,7 +414,7 @@ class Canvas(Connector):
         if standing:
             return _active(_listed(course, {"id": user.external_id, "enrollments": standing}, user))
         wanted = {"user_id": user.external_id, "type": "StudentEnrollment", "enrollment_state": "active"}
-        path = f"courses/{_part(course)}/enrollments"
+        path = f"courses/{reading.segment(course)}/enrollments"
         made = (await self._send("POST", path, {"enrollment": wanted | {"notify": False}})).object()
         return _active(_listed(course, {"id": user.external_id, "enrollments": [made]}, user))
 
@@ -424,7 +424,7 @@ class Canvas(Connector):
         """
         for one in await self._standing(user, course, ("active", "invited")):
             if identifier := reading.text(reading.field(one, "id")):
-                path = f"courses/{_part(course)}/enrollments/{_part(identifier)}?task=inactivate"
+                path = f"courses/{reading.segment(course)}/enrollments/{reading.segment(identifier)}?task=inactivate"
                 await self._send("DELETE", path)
 
     async def launch_url(self, enrolment: str, user: User, course: str, return_url: str | None) -> str:
@@ -484,12 +484,12 @@ class Canvas(Connector):
         return unsigned(delivery.body)
 
     def _course_url(self, course: str) -> str:
-        return f"{self.client.base_url}/courses/{_part(course)}"
+        return f"{self.client.base_url}/courses/{reading.segment(course)}"
 
     async def _standing(self, user: User, course: str, states: Sequence[str]) -> list[Any]:
         query = [("user_id", user.external_id), ("type[]", "StudentEnrollment"), ("per_page", str(_ROWS))]
         query += [("state[]", state) for state in states]
-        return await self._all(f"courses/{_part(course)}/enrollments", query)
+        return await self._all(f"courses/{reading.segment(course)}/enrollments", query)
 
     async def _all(self, path: str, query: list[tuple[str, str]]) -> list[Any]:
         """All pages of a list that is short."""
@@ -571,11 +571,6 @@ def _only_here(error: PartnerError) -> None:
     """Let pass what Canvas refuses for one course or person; raise what holds for every call."""
     if not error.extra.get("here"):
         raise error
-
-
-def _part(identifier: str) -> str:
-    """An id as part of an address; sis_course_id:… and the like are ids too."""
-    return quote(identifier, safe=":")
 
 
 def _iso(at: datetime | None) -> str | None:

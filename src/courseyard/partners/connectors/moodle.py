@@ -1,7 +1,7 @@
 """Moodle, by its web services: one address for all functions, arguments as nested form fields, errors with HTTP 200.
 
 Moodle has no list of what changed: rosters are read whole, and only people whose last access to a course moved are
-asked about one by one (completion, course completion, grades: three calls each).
+asked about one by one: completion, course completion, grades, and each SCORM package.
 """
 
 from __future__ import annotations
@@ -35,7 +35,19 @@ from courseyard.partners.connector import (
     Scope,
     Stream,
 )
-from courseyard.partners.records import Course, Credential, Enrolment, ModuleProgress, ModuleStatus, Record, User
+from courseyard.partners.moodle_progress import (
+    DONE,
+    WHOLE,
+    Learner,
+    Package,
+    grades_by_activity,
+    is_tracked,
+    modules,
+    package,
+    percent,
+    points,
+)
+from courseyard.partners.records import Course, Credential, Enrolment, Record, User
 
 _ENDPOINT = "webservice/rest/server.php"
 
@@ -46,6 +58,8 @@ _ROSTER = "core_enrol_get_enrolled_users"
 _ACTIVITIES = "core_completion_get_activities_completion_status"
 _COMPLETION = "core_completion_get_course_completion_status"
 _GRADES = "gradereport_user_get_grade_items"
+_SCOS = "mod_scorm_get_scorm_scoes"
+_TRACKS = "mod_scorm_get_scorm_sco_tracks"
 _BADGES = "core_badges_get_user_badges"
 _FIND = "core_user_get_users_by_field"
 _MAKE = "core_user_create_users"
@@ -62,6 +76,8 @@ _NEEDS = (
     (_COMPLETION, "completion of courses", False),
     (_CONTENTS, "names of activities", False),
     (_GRADES, "scores", False),
+    (_SCOS, "time and unfinished attempts of SCORM packages", False),
+    (_TRACKS, "time and unfinished attempts of SCORM packages", False),
     (_BADGES, "badges", False),
     (_FIND, "search for people's accounts", False),
     (_MAKE, "new accounts", False),
@@ -92,15 +108,15 @@ _TOKEN_BAD = {"invalidtoken", "forcepasswordchangenotice", "ipmismatch", "invali
 _DOWN = {"sitemaintenance", "dbconnectionfailed", "dmlreadexception", "dmlwriteexception", "dmltransactionexception"}
 _FOR_ALL = _TOKEN_BAD | _DOWN
 
-_STATES: dict[int, ModuleStatus] = {1: "completed", 2: "passed", 3: "failed", 4: "failed"}
-# Moodle counts a failed activity as not done.
-_DONE = ("completed", "passed")
 # People whose roles are all among these are staff, of whom Moodle keeps no progress.
 _STAFF = {"manager", "coursecreator", "editingteacher", "teacher"}
 _USER_FIELDS = "id,fullname,email,idnumber,lastcourseaccess,roles"
 
 _ROSTER_ROWS = 100
-_PEOPLE_A_PAGE = 3
+# Of a package with many SCOs these are looked at, a call each.
+_SCOS_A_PACKAGE = 10
+# A page ends after so many calls for people, so that what was read is written often.
+_CALLS_A_PAGE = 9
 _COURSES_A_PAGE = 100
 _CATEGORIES_A_PAGE = 5
 # Moodle notes an access only a minute after the last one that it noted, and works out completion in a background task.
@@ -162,15 +178,17 @@ class Moodle(Connector):
     extra_fields: ClassVar[dict[str, tuple[str, ...]]] = {
         "course": ("idnumber", "format", "startdate", "enddate", "lang", "enablecompletion"),
         "enrolment": ("raw", "min", "max", "percent", "suspended"),
-        "module": ("modname", "section", "raw", "min", "max", "tracking"),
+        "module": ("modname", "section", "raw", "min", "max", "tracking", "attempt"),
         "credential": ("issuername", "description", "courseid"),
     }
 
     def __init__(self, config: Config, client: PartnerClient) -> None:
         """See ``Connector``."""
         super().__init__(config, client)
-        # Only spares calls: names of a course's activities, the same for each of its learners.
+        # Only spares calls: what is the same for each learner of a course.
         self._names: dict[str, dict[str, tuple[str, str | None]]] = {}
+        self._scos: dict[str, list[str]] = {}
+        self._tells_tracks = True
 
     async def check(self) -> list[Check]:
         """See ``Connector``."""
@@ -356,14 +374,16 @@ class Moodle(Connector):
         records: list[Record] = []
         rejected: list[tuple[Any, str]] = []
 
-        for person, accessed in todo[:_PEOPLE_A_PAGE]:
+        rest = list(todo)
+        begun = self.client.requests
+        while rest and self.client.requests < begun + _CALLS_A_PAGE:
+            person, accessed = rest.pop(0)
             user = msgspec.convert(person, User)
             try:
                 records += await ask(course, user, reading.moment(accessed))
             except PartnerError as error:
                 _only_here(error)
                 rejected.append(({"course": course, "user": user.external_id}, error.detail))
-        rest = todo[_PEOPLE_A_PAGE:]
 
         if not todo:
             rows: list[Any] = []
@@ -391,31 +411,50 @@ class Moodle(Connector):
 
     async def _progress(self, course: str, user: User, accessed: datetime | None) -> list[Record]:
         where = {"courseid": course, "userid": user.external_id}
-        tracked = reading.items(reading.field(await self._call(_ACTIVITIES, where), "statuses"))
+        activities = reading.items(reading.field(await self._call(_ACTIVITIES, where), "statuses"))
         done, done_at = await self._course_completion(where)
         grades = await self._grades(where)
         names = await self._activity_names(course)
+        packages = await self._packages(activities, user)
         enrolment = f"{course}:{user.external_id}"
-
-        modules = [_module(enrolment, found, grades, names, accessed) for found in tracked if _is_tracked(found)]
-        shares = [100.0 if m.status in _DONE else 0.0 for m in modules]
-        if not modules:
-            # A course without completion tracking: what is graded is what there is to do.
-            modules = [_graded(enrolment, cmid, grade, names, accessed) for cmid, grade in grades.items() if cmid]
-        whole = grades.get("")
+        found = modules(Learner(enrolment, accessed, grades, names, packages), activities)
+        tracked = any(is_tracked(activity) for activity in activities)
+        share = 100 * sum(m.status in DONE for m in found) / len(found) if tracked else None
+        whole = grades.get(WHOLE)
         return [
             Enrolment(
                 external_id=enrolment,
                 course=course,
                 user=user,
                 status="completed" if done else "active",
-                progress=100.0 if done else round(sum(shares) / len(shares), 2) if shares else None,
+                progress=100.0 if done else None if share is None else round(share, 2),
                 completed_at=done_at,
-                data_at=reading.latest(accessed, done_at, *(m.data_at for m in modules)),
-                extra={"suspended": False} | (_points(whole) | reading.plain(percent=_percent(whole)) if whole else {}),
+                data_at=reading.latest(accessed, done_at, *(m.data_at for m in found)),
+                extra={"suspended": False} | points(whole) | reading.plain(percent=percent(whole)),
             ),
-            *modules,
+            *found,
         ]
+
+    async def _packages(self, activities: list[Any], user: User) -> dict[str, Package]:
+        """The last attempts at SCORM packages, by activity, where the service tells of them."""
+        found: dict[str, Package] = {}
+        for activity in activities:
+            cmid, instance = (reading.text(reading.field(activity, name)) for name in ("cmid", "instance"))
+            if reading.field(activity, "modname") != "scorm" or not cmid or not instance or not self._tells_tracks:
+                continue
+            try:
+                if instance not in self._scos:
+                    self._scos[instance] = _scos(await self._call(_SCOS, {"scormid": instance}))
+                asked = [{"scoid": sco, "userid": user.external_id} for sco in self._scos[instance]]
+                known = package([await self._call(_TRACKS, one) for one in asked])
+            except PartnerError as error:
+                # Not open yet, not for this user, no such functions.
+                _only_here(error, optional=True)
+                self._tells_tracks = error.extra.get("errorcode") != "accessexception"
+            else:
+                if known:
+                    found[cmid] = known
+        return found
 
     async def _course_completion(self, where: dict[str, str]) -> tuple[bool, datetime | None]:
         try:
@@ -430,20 +469,12 @@ class Moodle(Connector):
         return True, reading.latest(*(reading.moment(reading.field(one, "timecompleted")) for one in met))
 
     async def _grades(self, where: dict[str, str]) -> dict[str, Any]:
-        """Grade items by activity; that of the whole course under an empty key."""
         try:
             answer = await self._call(_GRADES, where)
         except PartnerError as error:
             _only_here(error, optional=True)
             return {}
-        found: dict[str, Any] = {}
-        for grades in reading.items(reading.field(answer, "usergrades")):
-            for item in reading.items(reading.field(grades, "gradeitems")):
-                if reading.field(item, "itemtype") == "course":
-                    found[""] = item
-                elif (cmid := reading.text(reading.field(item, "cmid"))) and _is_main(item, found.get(cmid)):
-                    found[cmid] = item
-        return found
+        return grades_by_activity(answer)
 
     async def _activity_names(self, course: str) -> dict[str, tuple[str, str | None]]:
         """Name and section of each activity."""
@@ -691,88 +722,11 @@ def _moved(rows: list[Any], since: float | None) -> Iterator[tuple[dict[str, Any
             yield msgspec.to_builtins(_user(row)), accessed
 
 
-def _is_tracked(found: Any) -> bool:
-    return reading.text(reading.field(found, "cmid")) is not None and reading.number(found.get("tracking")) != 0
-
-
-def _is_main(item: Any, known: Any) -> bool:
-    """An activity may have several grade items; number 0 is its own, others are outcomes and parts."""
-    number = reading.number(reading.field(item, "itemnumber")) or 0
-    return known is None or number < (reading.number(reading.field(known, "itemnumber")) or 0)
-
-
-def _module(
-    enrolment: str,
-    found: Any,
-    grades: dict[str, Any],
-    names: dict[str, tuple[str, str | None]],
-    accessed: datetime | None,
-) -> ModuleProgress:
-    cmid = reading.key(found.get("cmid"))
-    grade = grades.get(cmid)
-    state = reading.number(found.get("state"))
-    status: ModuleStatus = _STATES.get(int(state), "not_started") if state is not None else "not_started"
-    if status == "not_started" and _percent(grade) is not None:
-        status = "in_progress"
-    changed = reading.moment(found.get("timecompleted"))
-    return _progress_of(
-        enrolment,
-        cmid,
-        status,
-        changed,
-        grade,
-        names,
-        accessed,
-        modname=found.get("modname"),
-        tracking=found.get("tracking"),
-    )
-
-
-def _graded(
-    enrolment: str, cmid: str, grade: Any, names: dict[str, tuple[str, str | None]], accessed: datetime | None
-) -> ModuleProgress:
-    status: ModuleStatus = "completed" if _percent(grade) is not None else "not_started"
-    at = reading.moment(reading.field(grade, "gradedategraded"))
-    return _progress_of(
-        enrolment, cmid, status, at, grade, names, accessed, modname=reading.field(grade, "itemmodule"), tracking=0
-    )
-
-
-def _progress_of(
-    enrolment: str,
-    cmid: str,
-    status: ModuleStatus,
-    changed: datetime | None,
-    grade: Any,
-    names: dict[str, tuple[str, str | None]],
-    accessed: datetime | None,
-    *,
-    modname: Any,
-    tracking: Any,
-) -> ModuleProgress:
-    name, section = names.get(cmid, (reading.text(reading.field(grade, "itemname")), None))
-    return ModuleProgress(
-        enrolment=enrolment,
-        module_id=cmid,
-        module_name=name or f"{reading.text(modname) or 'activity'} {cmid}",
-        status=status,
-        progress=100.0 if status in _DONE else 0.0,
-        score=_percent(grade),
-        completed_at=changed if status in _DONE else None,
-        # What is told now was true at the last access at the earliest, also where a teacher took a completion back.
-        data_at=reading.latest(accessed, changed, reading.moment(reading.field(grade, "gradedategraded"))),
-        extra=_points(grade) | reading.plain(modname=modname, section=section, tracking=tracking),
-    )
-
-
-def _percent(grade: Any) -> float | None:
-    found = reading.share(*(reading.field(grade, name) for name in ("graderaw", "grademin", "grademax")))
-    return None if found is None else round(found, 2)
-
-
-def _points(grade: Any) -> dict[str, Any]:
-    raw, low, high = (reading.number(reading.field(grade, name)) for name in ("graderaw", "grademin", "grademax"))
-    return {} if raw is None else reading.plain(raw=raw, min=low, max=high)
+def _scos(answer: Any) -> list[str]:
+    """The SCOs of a package, of what Moodle lists of it: organisations and assets are tracked too, but tell nothing."""
+    rows = reading.items(reading.field(answer, "scoes"))
+    found = [reading.text(reading.field(row, "id")) for row in rows if reading.field(row, "scormtype") == "sco"]
+    return [sco for sco in found if sco][:_SCOS_A_PACKAGE]
 
 
 def _just_before(seconds: Any) -> datetime | None:
