@@ -53,6 +53,10 @@ class Site:
         """The address of a launch."""
         return self.api.post(f"/api/enrollments/{self.enrollment}/launch", json=options).json()["url"]
 
+    def preview(self) -> str:
+        """The address of a preview for staff."""
+        return str(self.site.run(self.site.services.courses.preview(self.package, self.site.person("admin"), None)))
+
     def link(self, profile_id: str) -> str:
         """A sign-in link."""
         return f"/sign-in/link/{self.site.run(self.site.services.accounts.make_link(profile_id))}"
@@ -147,6 +151,11 @@ async def test_pages_of_the_player(browser: Browser, site: RunningSite, axe: str
     await other.click("[data-nav=exitAll]")
     await other.wait_for_selector("body[data-state=ended]")
     found += await complaints(other, axe, "ended")
+    await page.goto(await asyncio.to_thread(there.preview))
+    await page.wait_for_selector("body[data-state=running]")
+    await page.click("#why-toggle")
+    await page.get_by_role("heading", name="What the last requests did").wait_for()
+    found += await complaints(page, axe, "why")
     await page.goto(f"{site.content}/play/expired")
     await page.wait_for_selector("body[data-state=error]")
     found += await complaints(page, axe, "a link that is too old")

@@ -538,3 +538,18 @@ async def test_a_part_that_waits_opens_as_soon_as_the_other_is_done(page: Page, 
     await expect(second).not_to_have_attribute("aria-disabled", "true")
     await page.click("[data-nav=continue]")
     await page.wait_for_selector("body[data-activity=i2]")
+
+
+async def test_a_wish_that_cannot_be_had_is_told_in_plain_words(page: Page, course_of: Course) -> None:
+    frame = await start(page, course_of)
+    await call(frame, "SetValue", "cmi.location", "page 3")
+    assert await call(frame, "SetValue", "adl.nav.request", "{target=i9}choice") == "true"
+    await call(frame, "Terminate", "")
+    await told(page, "The course has no such part.")
+    words = await page.get_by_role("alert").inner_text()
+    assert not any(code in words for code in ("NB.", "SB.", "OP.", "TB."))
+    frame = await running(page, "i1")
+    assert await call(frame, "GetValue", "cmi.location") == "page 3", "the learner stands where they stood"
+    await page.click("[data-nav=continue]")
+    await running(page, "i2")
+    await expect(page.locator("#alert")).to_be_empty()
