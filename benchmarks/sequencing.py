@@ -26,13 +26,17 @@ def main() -> None:
     if VECTORS.exists():
         _requests()
     for size in (200, 2000):
-        _wide(size)
+        _course(f"{size} activities", _document(size))
+    _course("2000 activities, 12 deep", _deep_document(2000, 12))
 
 
 def _requests() -> None:
     with gzip.open(VECTORS, "rt", encoding="utf-8") as lines:
         cases = [json.loads(line) for line in lines]
-    trees = [build_tree(read_manifest(c["manifest_xml"].encode()).document or {}) for c in cases]
+    documents = [read_manifest(c["manifest_xml"].encode()).document or {} for c in cases]
+    begin = time.perf_counter()
+    trees = [build_tree(document) for document in documents]
+    print(f"vectors: {len(trees) / (time.perf_counter() - begin):,.0f} trees/s")
     count, begin = 0, time.perf_counter()
     for case, tree in zip(cases, trees, strict=True):
         simulation = Simulation(tree)
@@ -48,14 +52,13 @@ def _requests() -> None:
     print(f"vectors: {count / (time.perf_counter() - begin):,.0f} requests/s with transfer and JSON state")
 
 
-def _wide(size: int) -> None:
-    document = _document(size)
+def _course(name: str, document: dict[str, Any]) -> None:
     tree = build_tree(document)
     state = navigate(tree, new_state(tree, seed=1), "start", now=NOW, globals_={}).state
-    _time(f"{size} activities: tree", lambda: build_tree(document))
-    _time(f"{size} activities: continue", lambda: navigate(tree, state, "continue", now=NOW, globals_={}))
-    _time(f"{size} activities: look-ahead", lambda: look_ahead(tree, state, {}, NOW))
-    _time(f"{size} activities: table of contents", lambda: toc(tree, state, {}, NOW))
+    _time(f"{name}: tree", lambda: build_tree(document))
+    _time(f"{name}: continue", lambda: navigate(tree, state, "continue", now=NOW, globals_={}))
+    _time(f"{name}: look-ahead", lambda: look_ahead(tree, state, {}, NOW))
+    _time(f"{name}: table of contents", lambda: toc(tree, state, {}, NOW))
 
 
 def _document(size: int) -> dict[str, Any]:
@@ -69,6 +72,20 @@ def _document(size: int) -> dict[str, Any]:
         }
         for n in range(size // 20)
     ]
+    root = {"identifier": "root", "title": "Course", "sequencing": flow, "children": parts}
+    return {"edition": "4th", "default_organization": "root", "organizations": [root]}
+
+
+def _deep_document(size: int, depth: int) -> dict[str, Any]:
+    """Chains of clusters, each ending in two lessons."""
+    flow = {"control_mode": {"flow": True}}
+    parts: list[dict[str, Any]] = []
+    for n in range(size // (depth + 1)):
+        lessons = [{"identifier": f"c{n}l{k}", "title": f"Lesson {k}", "href": "a.html"} for k in range(2)]
+        part: dict[str, Any] = {"identifier": f"c{n}d{depth}", "title": "Unit", "sequencing": flow, "children": lessons}
+        for level in range(depth - 1, 1, -1):
+            part = {"identifier": f"c{n}d{level}", "title": "Unit", "sequencing": flow, "children": [part]}
+        parts.append(part)
     root = {"identifier": "root", "title": "Course", "sequencing": flow, "children": parts}
     return {"edition": "4th", "default_organization": "root", "organizations": [root]}
 
