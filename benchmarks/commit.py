@@ -10,18 +10,17 @@ import argparse
 import asyncio
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from server import migrated_server
+
 from courseyard.content.importer import import_package
 from courseyard.content.store import open_store
 from courseyard.db import Database
-from courseyard.db.embedded import EmbeddedServer
-from courseyard.db.migrate import apply
 from courseyard.runtime import Commit, ContentPrefixes, Enrolments, Player, PlayerSession, PlayTokens
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -116,16 +115,8 @@ def main() -> None:
     parser.add_argument("--learners", type=int, default=16)
     parser.add_argument("--commits", type=int, default=100)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        server = EmbeddedServer(folder / "data")
-        try:
-            url = server.start()
-            apply(url)
-            asyncio.run(_run(url, folder, asked.learners, asked.commits))
-        finally:
-            server.stop()
+    with migrated_server() as (url, folder):
+        asyncio.run(_run(url, folder, asked.learners, asked.commits))
 
 
 if __name__ == "__main__":

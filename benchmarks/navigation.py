@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from server import migrated_server
+
 from courseyard.content.importer import import_package
 from courseyard.content.store import open_store
 from courseyard.db import Database, Queries
-from courseyard.db.embedded import EmbeddedServer
-from courseyard.db.migrate import apply
 from courseyard.runtime import ContentPrefixes, Enrolments, Navigation, Player, PlayTokens, navigation, player
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -121,16 +120,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=300)
     asked = parser.parse_args()
     _watch()
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        server = EmbeddedServer(folder / "data")
-        try:
-            url = server.start()
-            apply(url)
-            asyncio.run(_run(url, folder, asked.activities, asked.requests))
-        finally:
-            server.stop()
+    with migrated_server() as (url, folder):
+        asyncio.run(_run(url, folder, asked.activities, asked.requests))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
+from server import migrated_server
 
 from courseyard.db import Database
-from courseyard.db.embedded import EmbeddedServer
-from courseyard.db.migrate import apply
 from courseyard.partners import kinds
 from courseyard.partners.connector import Capabilities, Check, Connector, Cursor, Page, Scope, Stream
 from courseyard.partners.providers import Draft, Providers, Settings
@@ -188,24 +185,17 @@ def main() -> None:
     parser.add_argument("--modules", type=int, default=10)
     chosen = parser.parse_args()
     learners = chosen.records // chosen.modules
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        server = EmbeddedServer(Path(folder) / "data")
-        try:
-            url = server.start()
-            apply(url)
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(
-                    "insert into public.profiles (email, full_name) select 'u' || n || '@example.org', 'U' || n "
-                    "from generate_series(0, %s) n",
-                    [learners],
-                )
-                connection.execute("analyze")
-            asyncio.run(measure(url, learners, chosen.modules))
-            trigger(url)
-            floor(url, chosen.records, chosen.modules)
-        finally:
-            server.stop()
+    with migrated_server() as (url, _):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "insert into public.profiles (email, full_name) select 'u' || n || '@example.org', 'U' || n "
+                "from generate_series(0, %s) n",
+                [learners],
+            )
+            connection.execute("analyze")
+        asyncio.run(measure(url, learners, chosen.modules))
+        trigger(url)
+        floor(url, chosen.records, chosen.modules)
 
 
 if __name__ == "__main__":
