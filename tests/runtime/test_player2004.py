@@ -242,7 +242,7 @@ async def test_only_a_preview_shows_why(classroom):
     why = await classroom.player.why(preview.session)
     assert [t["item"] for t in why["tree"]] == ["o", "a", "b", "c"]
     assert why["requests"][0]["request"] == "continue"
-    assert why["trace"] and why["sentences"]
+    assert why["requests"][0]["sentences"] and why["sentences"]
     assert await classroom.sql("select from public.scorm_tracking") == []
 
 
@@ -293,6 +293,17 @@ async def test_time_that_is_used_up_ends_the_session_as_a_time_out_does(classroo
     again = await classroom.open(enrolment)
     assert (again.item, again.data["cmi.entry"]) == ("a", "ab-initio") and PLACE not in again.data
     assert again.view["delivery"]["time_limit"]["seconds_left"] == 300
+
+
+async def test_what_is_set_long_after_the_time_was_over_is_kept_and_told(classroom):
+    window = await classroom.open(
+        await classroom.enrol(await classroom.course(course(limited("a", 60, "exit,message"))))
+    )
+    assert "findings" not in await window.commit((PLACE, "1"))
+    await pass_time(classroom, window, 180)
+    answer = await window.commit((PLACE, "2"))
+    assert [(f["code"], f["element"]) for f in answer["findings"]] == [("finding:time-over", "cmi.max_time_allowed")]
+    assert (await classroom.sql("select data from courseyard.sco_states"))[0]["data"][PLACE] == "2"
 
 
 async def test_a_clock_stands_while_the_learner_is_elsewhere(classroom):

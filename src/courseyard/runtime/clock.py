@@ -76,6 +76,14 @@ def is_over(limit: TimeLimit, clock: Clock, measured: float) -> bool:
     return clock.at(measured) >= limit.seconds - TIME_LIMIT_GRACE_SECONDS
 
 
+def is_late(standard: str, data: Mapping[str, str], kept: list[Any] | None, measured: float) -> bool:
+    """Whether a SCO goes on after it had to be closed. ``kept``: its clock as the attempt's document has it."""
+    limit = limit_of(standard, data) if kept else None
+    if kept is None or limit is None or not limit.exits:
+        return False
+    return Clock(*kept).at(measured) > limit.seconds + TIME_LIMIT_GRACE_SECONDS
+
+
 def told(limit: TimeLimit, title: str) -> str:
     """What the learner reads when the limit has closed a part."""
     minutes, seconds = divmod(round(limit.seconds), 60)

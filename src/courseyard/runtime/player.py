@@ -26,7 +26,7 @@ from courseyard.limits import (
     RELAUNCH_LINK_LIFETIME,
 )
 from courseyard.runtime.attempt import Attempt, Who, load_attempt
-from courseyard.runtime.clock import told
+from courseyard.runtime.clock import is_late, told
 from courseyard.runtime.commits import Judged, Rollup, judge
 from courseyard.runtime.courses import Courses
 from courseyard.runtime.navigation import request
@@ -215,6 +215,11 @@ class Player:
         course = await self._courses.get(context["version_id"], self._db)
         shared = context["kind"] == "normal" and course.shares_objectives
         rollup = Rollup(commit.item, context["sequencing"], (context["objectives"] or {}) if shared else {})
+        remarks = commit.findings[:_MAX_REMARKS]
+        clock = context["sequencing"].get("clocks", {}).get(commit.item)
+        if is_late(course.standard, context["data"], clock, context["measured"]):
+            # Kept all the same: whoever looks at the attempt sees that the limit was passed.
+            remarks = [*remarks, ("cmi.max_time_allowed", "time-over")]
         return judge(
             course,
             context["data"],
@@ -222,7 +227,7 @@ class Player:
             strict=context["strict"],
             terminate=commit.terminate,
             rollup=rollup if context["is_current"] else None,
-            remarks=commit.findings[:_MAX_REMARKS],
+            remarks=remarks,
         )
 
     async def _write(self, session: PlayerSession, commit: Commit, judged: Judged | None) -> dict[str, Any]:

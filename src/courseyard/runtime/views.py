@@ -87,7 +87,6 @@ def why_of(attempt: Attempt, traces: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "tree": activities,
         "sentences": why_not_complete(tree, attempt.state, attempt.objectives),
-        "trace": requests[0]["sentences"] if requests else [],
         "requests": requests,
     }
 

@@ -147,7 +147,7 @@ select courseyard.navigated_v1(
 -- What is needed to judge a commit: the SCO's state, and the tracking that a changed status rolls up into.
 select a.version_id::text as version_id, a.kind, a.epoch, l.last_seq,
   a.delivered_item = %(item)s and a.delivered_activity_attempt = %(activity_attempt)s and a.session_open as is_current,
-  a.sequencing, s.data, coalesce(ps.strict, false) as strict,
+  a.sequencing, a.measured_seconds::float8 as measured, s.data, coalesce(ps.strict, false) as strict,
   (select coalesce(jsonb_object_agg(g.objective, g.data), '{}') from public.scorm_enrollments e
     join courseyard.global_objectives g on g.profile_id = e.user_id and g.scope = ''
     where e.id = a.enrollment_id) as objectives
