@@ -355,6 +355,21 @@ async def test_badges_are_credentials(site: Site, moodle: Callable[..., Connecto
     assert last.watermark
 
 
+@pytest.mark.parametrize("answer", [None, {}, {"courses": None}, {"courses": {}}, "nothing", {"warnings": []}])
+async def test_a_list_that_is_none_is_not_taken_for_an_empty_one(
+    site: Site, moodle: Callable[..., Connector], answer: Any
+) -> None:
+    for stream, first in (
+        (Stream.CATALOGUE, [JSONResponse([{"id": 5}])]),
+        (Stream.ENROLMENTS, []),
+        (Stream.CATALOGUE, []),
+    ):
+        site.answers = [*first, JSONResponse(answer)]
+        with pytest.raises(PartnerAnswerError):
+            await moodle().fetch(stream, None, Scope(courses=("21",)))
+        site.answers = []
+
+
 async def test_broken_rows_are_put_aside_with_a_reason(site: Site, moodle: Callable[..., Connector]) -> None:
     broken: list[Any] = [None, 7, [], {"id": None}, {"id": {}}]
     moodle_ = moodle()

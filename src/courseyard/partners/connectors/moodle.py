@@ -249,10 +249,10 @@ class Moodle(Connector):
         total = None
         if cursor is None:
             try:
-                found = reading.items(await self._call(_CATEGORIES))
+                found = (await self._answer(_CATEGORIES)).array()
             except PartnerRefusedError as error:
                 _only_here(error, optional=True)
-                return self._courses(await self._call(_COURSES), {}, complete=True)
+                return self._courses(await self._answer(_COURSES), {}, complete=True)
             todo = _category_paths(found)
             total = sum(count for _, _, count in todo)
         else:
@@ -266,16 +266,20 @@ class Moodle(Connector):
             category, path, _count = todo[0]
             todo = todo[1:]
             page = self._courses(
-                await self._call(_COURSES, {"field": "category", "value": category}), {category: path}, complete=False
+                await self._answer(_COURSES, {"field": "category", "value": category}), {category: path}, complete=False
             )
             records += page.records
             rejected += page.rejected
         return Page(records, next={"todo": todo} if todo else None, rejected=rejected, complete=not todo, total=total)
 
-    def _courses(self, answer: Any, paths: dict[str, str], *, complete: bool) -> Page:
+    def _courses(self, answer: Answer, paths: dict[str, str], *, complete: bool) -> Page:
         records: list[Record] = []
         rejected: list[tuple[Any, str]] = []
-        for found in reading.items(reading.field(answer, "courses")):
+        courses = answer.object().get("courses")
+        if not isinstance(courses, list):
+            # To read it as none would make all courses gone.
+            raise PartnerAnswerError("Moodle's list of courses is none.")
+        for found in courses:
             try:
                 course = self._course(found, paths)
             except (ValueError, AttributeError) as error:
@@ -324,7 +328,7 @@ class Moodle(Connector):
         rejected: list[tuple[Any, str]] = []
         rows: list[Any] = []
         try:
-            rows = reading.items((await self._roster(course, offset, suspended=suspended)).json())
+            rows = (await self._roster(course, offset, suspended=suspended)).array()
         except PartnerError as error:
             # A course that is no more has no enrolments; one that may not be read has those that stand.
             _only_here(error)
@@ -390,7 +394,7 @@ class Moodle(Connector):
             try:
                 answer = await self._roster(course, offset, suspended=False)
                 started = started or _iso(answer.told_at())
-                rows = reading.items(answer.json())
+                rows = answer.array()
             except PartnerError as error:
                 _only_here(error)
                 if error.extra.get("errorcode") != "invalidrecord":
