@@ -35,21 +35,21 @@ async def look(http: httpx.AsyncClient, address: str, trusted: AbstractSet[str] 
     for _ in range(_REDIRECTS + 1):
         parts = _parts(address)
         if parts is None:
-            return Answered("refused", "It is no web address.")
+            return Answered("refused", "it is no web address")
         scheme, host, port = parts
         number = await _number_of(host, port, private=host in trusted)
         if number is None:
-            return Answered("trouble", f"The name {host} is not known.")
+            return Answered("trouble", f"the name {host} is not known")
         if number == "":
-            return Answered("refused", f"{host} is in a private network.")
+            return Answered("refused", f"{host} is in a private network")
         try:
             status, location = await _head(http, address, scheme, host, port, number)
-        except (httpx.HTTPError, TimeoutError) as error:
-            return Answered("trouble", f"{host} cannot be reached ({type(error).__name__}).")
+        except (httpx.HTTPError, TimeoutError):
+            return Answered("trouble", f"{host} cannot be reached")
         if location is None:
             return _judge(status)
         address = urljoin(address, location)
-    return Answered("trouble", "It leads from one address to the next without end.")
+    return Answered("trouble", "it leads from one address to the next without end")
 
 
 def _judge(status: int) -> Answered:

@@ -222,8 +222,10 @@ class Webhooks:
                 "POST", notice["url"], content=body.encode(), headers=headers, timeout=WEBHOOK_TIMEOUT_SECONDS
             ) as response:
                 status = response.status_code
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return None, f"the receiver cannot be reached ({type(error).__name__})"
+        except httpx.TimeoutException:
+            return None, "the receiver did not answer in time"
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return None, "the receiver cannot be reached"
         return status, None if 200 <= status < 300 else f"the receiver answered with HTTP {status}"
 
     async def _first_body(self, notice: Mapping[str, Any]) -> str | None:

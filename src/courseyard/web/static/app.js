@@ -3,10 +3,16 @@
 
 // Times come in UTC and are shown in the viewer's own zone and language.
 const shortTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+// A day is the same everywhere.
+const shortDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 function showTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const when = new Date(element.dateTime);
     if (Number.isNaN(when.getTime())) continue;
+    if ("day" in element.dataset) {
+      element.textContent = shortDay.format(when);
+      continue;
+    }
     element.textContent = shortTime.format(when);
     element.title = when.toString();
   }
