@@ -186,3 +186,27 @@ MAX_CERTIFICATE_BYTES = 20 * MIB
 VERIFICATIONS_PER_ROUND = 40
 VERIFICATIONS_AT_ONCE = 8
 VERIFICATION_TIMEOUT_SECONDS = 10.0
+# Lines of pasted mappings: a large catalogue; the whole paste stays below MAX_JSON_BYTES.
+MAX_MAPPING_LINES = 10_000
+
+# Courses or targets that one form offers to choose from; a browser's list stays usable up to here.
+MAX_OFFERED = 5_000
+
+# Courses that one look at the suggestions compares with everything of ours: a second for 2,000 targets.
+SUGGESTED_COURSES = 200
+SUGGESTIONS_PER_COURSE = 3
+
+# Titles that are less alike than this only share a common word.
+SUGGESTION_FLOOR = 0.4
+
+# People enrolled at a partner by one request; each is a call or two at the partner.
+MAX_GROUP = 5_000
+
+# Tries of what is to be done at a partner, 1, 4, 16, 64 minutes and then 4 hours apart: two days of an outage.
+OUTBOX_TRIES = 16
+OUTBOX_FIRST_WAIT = timedelta(minutes=1)
+OUTBOX_LONGEST_WAIT = timedelta(hours=4)
+
+# A worker says this often that it is alive; one that has been silent for that long is dead, and another goes on.
+OUTBOX_BEAT_SECONDS = 10.0
+OUTBOX_DEAD_AFTER = timedelta(seconds=60)

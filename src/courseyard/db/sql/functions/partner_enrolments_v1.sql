@@ -65,12 +65,7 @@ begin
 
   -- The status column is the organisation's: text or an enumeration, perhaps limited by a CHECK. The first set of words
   -- that it takes is used; where it takes none, the rest is written and the status stays.
-  foreach words in array array[
-    '{"pending": "pending", "active": "active", "completed": "completed", "failed": "failed", "withdrawn": "withdrawn"}',
-    '{"pending": "pending", "active": "in_progress", "completed": "completed", "failed": "failed", "withdrawn": "cancelled"}',
-    '{"pending": "enrolled", "active": "active", "completed": "completed", "failed": "completed", "withdrawn": "dropped"}',
-    null
-  ]::jsonb[] loop
+  foreach words in array courseyard.partner_words_v1() || null::jsonb loop
     begin
       select * into written from courseyard.partner_write_v1('partner_lms_enrollments', (
         select pg_catalog.jsonb_agg(
@@ -100,10 +95,12 @@ begin
             select exists (select from public.external_module_progress as x where x.partner_enrollment_id = i.row_id)
           ) as modules (there)
           cross join lateral (
-            -- All modules done is completed, though this partner's enrolment may not say so. A status that is null, not one
-            -- that is left out: the partner does not say, and what stands stays.
+            -- All modules done is completed, though this partner's enrolment may not say so; and so is what was credited
+            -- here. A status that is null, not one that is left out: the partner does not say, and what stands stays.
             select coalesce(i.record ->> 'status', 'active') = 'active'
               and exists (select from courseyard.partner_completions as d where d.partner_enrollment_id = i.row_id)
+              or coalesce(i.record ->> 'status', 'active') in ('pending', 'active')
+              and exists (select from courseyard.credits as d where d.partner_enrollment_id = i.row_id)
               or i.record -> 'status' = 'null' and t.id is not null
               and pg_catalog.to_jsonb(t) ->> 'status' not in ('withdrawn', 'cancelled', 'dropped')
           ) as kept (value)
