@@ -89,10 +89,16 @@ def _register(app: procrastinate.App, hub: Hub) -> None:
     async def sync_run(context: JobContext, run_id: str) -> None:
         attempts = context.job.attempts if context.job else 0
         await hub.syncs.work(run_id, last_try=attempts >= SYNC_TRIES - 1)
+        await hub.enrolling.settle()
 
     @app.task(name="sync_inbox", queue=QUEUE)
     async def sync_inbox(provider_id: str) -> None:
         await hub.schedule.work_inbox(provider_id)
+        await hub.enrolling.settle()
+
+    @app.task(name="partner_outbox", queue=QUEUE)
+    async def partner_outbox(provider_id: str) -> None:
+        await hub.outbox.work(provider_id)
 
     @app.task(name="deliver_webhooks", queue=QUEUE)
     async def deliver_webhooks() -> None:
@@ -102,7 +108,9 @@ def _register(app: procrastinate.App, hub: Hub) -> None:
     @app.task(name="minute", queue=QUEUE, lock="minute", queueing_lock="minute")
     async def minute(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
         await _rescue(app)
-        await _each(hub.schedule.minute, hub.webhooks.minute, hub.credentials.minute)
+        await _each(
+            hub.schedule.minute, hub.webhooks.minute, hub.credentials.minute, hub.outbox.minute, hub.enrolling.settle
+        )
 
     @app.periodic(cron="17 3 * * *")
     @app.task(name="day", queue=QUEUE, lock="day", queueing_lock="day")

@@ -28,9 +28,12 @@ from courseyard.limits import ABANDONED_AFTER
 from courseyard.logs import configure_logs
 from courseyard.partners.catalogue import Catalogue
 from courseyard.partners.credentials import Credentials
+from courseyard.partners.enrolling import Enrolling
 from courseyard.partners.hub import Hub
 from courseyard.partners.identity import Identities
 from courseyard.partners.inbox import Inbox
+from courseyard.partners.mappings import Mappings
+from courseyard.partners.outbox import Outbox
 from courseyard.partners.providers import Providers
 from courseyard.partners.runs import Runs
 from courseyard.partners.schedule import Schedule
@@ -169,6 +172,9 @@ def _hub(
         inbox=Inbox(db, providers),
         webhooks=webhooks,
         credentials=Credentials(db, client, f"{files}/credentials", str(origins.app)),
+        mappings=Mappings(db),
+        enrolling=Enrolling(db, providers),
+        outbox=Outbox(db, providers),
     )
 
 

@@ -17,6 +17,7 @@ from courseyard.partners.connector import (
     Delivery,
     Option,
     Page,
+    Person,
     Received,
     Scope,
     Stream,
@@ -45,11 +46,20 @@ class Scripted(Connector):
             Stream.CREDENTIALS: "full",
         },
         receives=True,
+        enrol=True,
+        withdraw=True,
+        accounts=True,
+        launch=True,
     )
 
     script: ClassVar[dict[Stream, list[Answer]]] = {}
     asked: ClassVar[list[tuple[Stream, Cursor | None, Scope]]] = []
     received: ClassVar[Received] = Received(None, [])
+    # What stands at the partner: accounts, and who is in which course by the enrolment's key; faults to raise, in order.
+    accounts: ClassVar[list[User]] = []
+    standing: ClassVar[dict[str, Enrolment]] = {}
+    faults: ClassVar[list[Exception | Callable[[], Any]]] = []
+    calls: ClassVar[list[str]] = []
 
     async def check(self) -> list[Check]:
         return [Check("ok", "The token works.")]
@@ -78,11 +88,43 @@ class Scripted(Connector):
     def receive(self, delivery: Delivery) -> Received:
         return Scripted.received
 
+    def _called(self, what: str) -> None:
+        Scripted.calls.append(what)
+        if Scripted.faults:
+            fault = Scripted.faults.pop(0)
+            if isinstance(fault, BaseException):
+                raise fault
+            fault()
+
+    async def find_users(self, person: Person) -> list[User]:
+        self._called("find")
+        return [u for u in Scripted.accounts if u.email == person.email]
+
+    async def make_user(self, person: Person) -> User:
+        self._called("make")
+        made = User(external_id=f"made-{person.email}", email=person.email, name=person.name)
+        Scripted.accounts.append(made)
+        return made
+
+    async def enrol(self, user: User, course: str) -> Enrolment:
+        self._called("enrol")
+        key = f"{course}/{user.external_id}"
+        return Scripted.standing.setdefault(key, Enrolment(external_id=key, course=course, user=user))
+
+    async def withdraw(self, enrolment: str, user: User, course: str) -> None:
+        self._called("withdraw")
+        Scripted.standing.pop(enrolment, None)
+
+    async def launch_url(self, enrolment: str, user: User, course: str, return_url: str | None) -> str:
+        self._called("launch")
+        return f"https://partner.test/launch/{enrolment}?as={user.external_id}&back={return_url}"
+
 
 @contextmanager
 def scripted_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Scripted]]:
     """Make the kind known, with an empty script."""
     Scripted.script, Scripted.asked, Scripted.received = {}, [], Received(None, [])
+    Scripted.accounts, Scripted.standing, Scripted.faults, Scripted.calls = [], {}, [], []
     real = found_kinds.kinds()
     monkeypatch.setattr(found_kinds, "kinds", lambda: {**real, "scripted": Scripted})
     yield Scripted

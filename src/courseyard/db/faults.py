@@ -39,6 +39,10 @@ _CONSTRAINTS: dict[str, tuple[type[CourseyardError], str]] = {
     "package_versions_number_key": (ConflictError, "Another version of this package was uploaded at the same time."),
     "scorm_enrollments_scorm_package_id_fkey": (NotFoundError, "There is no such package."),
     "scorm_enrollments_user_id_fkey": (NotFoundError, "There is no such learner."),
+    "partner_course_mappings_partner_course_id_fkey": (NotFoundError, "There is no such course of a partner."),
+    "partner_course_mappings_internal_program_id_fkey": (NotFoundError, "There is no such program."),
+    "partner_course_mappings_internal_course_id_fkey": (NotFoundError, "There is no such course."),
+    "partner_course_mappings_scorm_package_id_fkey": (NotFoundError, "There is no such package."),
 }
 
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from courseyard.partners.catalogue import Catalogue
 from courseyard.partners.credentials import Credentials
+from courseyard.partners.enrolling import Enrolling
 from courseyard.partners.identity import Identities
 from courseyard.partners.inbox import Inbox
+from courseyard.partners.mappings import Mappings
+from courseyard.partners.outbox import Outbox
 from courseyard.partners.providers import Providers
 from courseyard.partners.runs import Runs
 from courseyard.partners.schedule import Schedule
@@ -28,3 +31,6 @@ class Hub:
     inbox: Inbox
     webhooks: Webhooks
     credentials: Credentials
+    mappings: Mappings
+    enrolling: Enrolling
+    outbox: Outbox

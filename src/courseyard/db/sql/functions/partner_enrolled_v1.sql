@@ -37,7 +37,9 @@ begin
     values (item.provider_id, 'enrolment', key, own.id)
     on conflict on constraint partner_keys_pkey do update set
       row_id = excluded.row_id, hash = null, data_at = null, gone_at = null;
-  counts := courseyard.partner_enrolments_v1(item.provider_id, null, pg_catalog.jsonb_build_array(p_answer), false, false);
+  -- A partner that does not tell the state has enrolled the person all the same.
+  counts := courseyard.partner_enrolments_v1(item.provider_id, null, pg_catalog.jsonb_build_array(
+    case when p_answer #> '{record,status}' = 'null' then p_answer #- '{record,status}' else p_answer end), false, false, false);
   if not counts ? 'write' then
     raise exception 'What the partner answered could not be written: its course or account is not known here.'
       using errcode = 'CY409';
