@@ -1,13 +1,14 @@
-"""Moodle and Canvas through the sync, into the organisation's tables: what one run knows, the next must not forget."""
+"""Each LMS through the sync, into the organisation's tables: what one run knows, the next must not forget."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fix_web import RunningSite
-from partners.standins import canvas, moodle
+from partners.standins import canvas, moodle, oneroster, scormcloud
 from starlette.responses import Response
 
 from courseyard.partners.connector import Stream
@@ -18,10 +19,12 @@ T = 1_780_000_000
 
 @pytest.fixture
 def follow(site: RunningSite, serve: Callable[[Any], str]) -> Callable[..., Callable[..., dict[str, Any]]]:
-    """Sets a provider up; what comes back runs its streams, all of them by default."""
+    """Sets a provider up; what comes back runs its streams, all of them by default. ``{here}`` is its address."""
 
-    def make(kind: str, app: Any, token: str, folder: str = "") -> Callable[..., dict[str, Any]]:
-        options = {"base_url": serve(app) + folder, "token": token}
+    def make(kind: str, app: Any, token: str = "", folder: str = "", **more: str) -> Callable[..., dict[str, Any]]:
+        here = serve(app) + folder
+        options = {"base_url": here} | ({"token": token} if token else {})
+        options |= {name: value.format(here=here) for name, value in more.items()}
         settings = Settings(import_rule="all", schedule_minutes=None, requests_per_minute=6_000)
         hub = site.services.hub
         provider = site.run(hub.providers.save(Draft(kind, kind.title(), options, settings)))
@@ -136,3 +139,62 @@ def test_canvas(site: RunningSite, follow: Callable[..., Callable[..., dict[str,
     assert enrolments(site) == {"21:11": ("completed", 100), "21:12": ("withdrawn", 0)}
     assert sync()["changes"] == 0
     assert sync(drift=True)["changes"] == 0
+
+
+def test_scorm_cloud(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:
+    there = scormcloud.Cloud()
+    there.course("fire")
+    for name in ("anna", "ben"):
+        site.person(email=f"{name}@example.org")
+        there.register(f"r-{name}", "fire", name)
+    parts = [
+        scormcloud.activity("sco1", attempts=1, activityCompletion="COMPLETED", score={"scaled": 80}),
+        scormcloud.activity("sco2"),
+    ]
+    there.registrations["r-anna"] |= {
+        "registrationCompletion": "INCOMPLETE", "registrationCompletionAmount": 0.5,
+        "activityDetails": scormcloud.activity("ORG", children=parts),
+    }  # fmt: skip
+    sync = follow("scormcloud", there.app, folder="/api/v2", app_id=scormcloud.APP, secret=scormcloud.SECRET)
+    sync()
+    assert enrolments(site) == {"r-anna": ("active", 50), "r-ben": ("active", 0)}
+    assert sync()["changes"] == 0
+
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = [part | {"activityCompletion": "COMPLETED", "attempts": 1} for part in parts]
+    there.registrations["r-anna"] |= {
+        "registrationCompletion": "COMPLETED", "updated": now, "completedDate": now,
+        "activityDetails": scormcloud.activity("ORG", children=done),
+    }  # fmt: skip
+    del there.registrations["r-ben"]
+    sync()
+    assert enrolments(site) == {"r-anna": ("completed", 100), "r-ben": ("withdrawn", 0)}
+    assert sync()["changes"] == 0
+    # The first comparison notes that the part that stayed as it was is told anew.
+    sync(drift=True)
+    assert sync(drift=True)["changes"] == 0
+
+
+def test_oneroster(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:
+    there = oneroster.school()
+    for name in ("u1", "u2"):
+        site.person(email=f"{name}@example.org")
+    sync = follow(
+        "oneroster", there.app, token_url="{here}/token", client_id=oneroster.CLIENT, client_secret=oneroster.SECRET
+    )
+    sync()
+    assert enrolments(site)["m1:u1"][0] == enrolments(site)["m1:u2"][0] == "active"
+    assert round(enrolments(site)["m1:u1"][1]) == 67
+    assert sync()["changes"] == 0
+    assert sync(drift=True)["changes"] == 0
+
+    later = "2026-11-05T08:00:00.000Z"
+    for who, item in (("u1", "l3"), ("u2", "l1"), ("u2", "l2")):
+        there.add("results", f"new-{who}-{item}", dateLastModified=later, scoreStatus="fully graded", score=9,
+                  lineItem=oneroster.to("lineItem", item), student=oneroster.to("user", who))  # fmt: skip
+    there.rows["results"] = [r for r in there.rows["results"] if r["sourcedId"] != "r3"]
+    there.touch("enrollments", "e-u2", later, status="tobedeleted")
+    sync()
+    assert enrolments(site)["m1:u1"] == ("completed", 100)
+    assert enrolments(site)["m1:u2"][0] == "withdrawn"
+    assert sync()["changes"] == 0
