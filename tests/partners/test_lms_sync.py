@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from fix_web import RunningSite
-from partners.standins import canvas, moodle, oneroster, scormcloud
+from partners.standins import canvas, moodle, oneroster, oneroster_csv, scormcloud
 from starlette.responses import Response
 
 from courseyard.partners.connector import Stream
 from courseyard.partners.providers import Draft, Settings
+from courseyard.partners.sources import open_source
 
 T = 1_780_000_000
 
@@ -21,9 +22,11 @@ T = 1_780_000_000
 def follow(site: RunningSite, serve: Callable[[Any], str]) -> Callable[..., Callable[..., dict[str, Any]]]:
     """Sets a provider up; what comes back runs its streams, all of them by default. ``{here}`` is its address."""
 
-    def make(kind: str, app: Any, token: str = "", folder: str = "", **more: str) -> Callable[..., dict[str, Any]]:
-        here = serve(app) + folder
-        options = {"base_url": here} | ({"token": token} if token else {})
+    def make(
+        kind: str, app: Any = None, token: str = "", folder: str = "", **more: str
+    ) -> Callable[..., dict[str, Any]]:
+        here = serve(app) + folder if app else ""
+        options = {name: value for name, value in (("base_url", here), ("token", token)) if value}
         options |= {name: value.format(here=here) for name, value in more.items()}
         settings = Settings(import_rule="all", schedule_minutes=None, requests_per_minute=6_000)
         hub = site.services.hub
@@ -198,3 +201,36 @@ def test_oneroster(site: RunningSite, follow: Callable[..., Callable[..., dict[s
     assert enrolments(site)["m1:u1"] == ("completed", 100)
     assert enrolments(site)["m1:u2"][0] == "withdrawn"
     assert sync()["changes"] == 0
+
+
+def test_oneroster_csv(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:
+    for name in ("anna", "ben"):
+        site.person(email=f"{name}@example.org")
+    sync = follow("oneroster_csv")
+    ((provider,),) = site.sql("select id::text from public.partner_lms_providers")
+    uploads = open_source(site.services.hub.providers.upload_location(provider))
+    files = oneroster_csv.BULK
+    site.run(uploads.write("1.zip", oneroster_csv.packed(files, dict.fromkeys(files, "bulk"))))
+    sync()
+    assert enrolments(site) == {"m1:u1": ("active", 50), "m1:u2": ("active", 0)}
+    assert sync()["changes"] == 0
+
+    changed = {
+        "results": oneroster_csv.header("results") + "r5,active,2026-11-05T08:00:00Z,l2,u1,exempt,,2026-11-05,\n",
+        "enrollments": oneroster_csv.header("enrollments")
+        + "e2,tobedeleted,2026-11-05T08:00:00Z,m1,s1,u2,student,,,\n",
+    }
+    site.run(uploads.write("2.zip", oneroster_csv.packed(changed, dict.fromkeys(changed, "delta"))))
+    sync()
+    assert {key: status for key, (status, _) in enrolments(site).items()} == {
+        "m1:u1": "completed",
+        "m1:u2": "withdrawn",
+    }
+    assert sync()["changes"] == 0
+
+    files = files | {"classes": oneroster_csv.header("classes") + "m1,,,Maths,09,c1,MA-1a,scheduled,,s1,t1,,,\n"}
+    site.run(uploads.write("3.zip", oneroster_csv.packed(files, dict.fromkeys(files, "bulk"))))
+    sync(Stream.CATALOGUE)
+    assert site.sql("select course_name, active from public.partner_courses order by course_name") == [
+        ("Maths", True), ("Maths 1b", False),
+    ]  # fmt: skip

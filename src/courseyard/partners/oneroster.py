@@ -169,7 +169,7 @@ def module_of(enrolment: str, identifier: str, item: Mapping[str, Any], result: 
         progress={"completed": 100.0, "not_started": 0.0}.get(status),
         score=reading.share(raw, low, high) if raw is not None else _by_scale(words, scale),
         completed_at=graded_at if status == "completed" else None,
-        data_at=reading.latest(changed_at(result), None if changed_at(result) else graded_at),
+        data_at=changed_at(result),
         extra=reading.plain(
             scoreStatus=reading.field(result, "scoreStatus"),
             textScore=words,
