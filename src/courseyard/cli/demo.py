@@ -1,4 +1,4 @@
-"""``courseyard demo``: the server with three courses, an administrator and a learner in it."""
+"""``courseyard demo``: the server with three courses, a partner, an administrator and a learner in it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from courseyard.cli.serve import (
     run_server,
     settings_with,
 )
-from courseyard.demo import build_courses
+from courseyard.demo import build_courses, partner_files
+from courseyard.partners.providers import Draft
+from courseyard.partners.providers import Settings as ProviderSettings
+from courseyard.partners.sources import open_source
 from courseyard.people import NewLearner
 from courseyard.web.context import Services
 
 ADMIN = NewLearner(email="admin@demo.example", name="Alex Admin")
 LEARNER = NewLearner(email="learner@demo.example", name="Lena Learner")
+PARTNER = "Harbour Academy"
 
 
 def register(commands: typer.Typer, compose: Compose) -> None:
@@ -41,6 +45,7 @@ async def greet(site: Site) -> list[str]:
     learner = await svc.directory.make_person(LEARNER.email, LEARNER.name, "student")
     for package_id in await _load_courses(svc, admin):
         await svc.courses.enroll(package_id, learner)
+    await _add_partner(svc, admin)
     return [
         f"Courseyard is ready: {svc.origins.app}",
         "",
@@ -67,6 +72,21 @@ async def _load_courses(svc: Services, owner: str) -> list[str]:
                 await svc.packages.import_package(Path(file.name), file_name, package_id=None, created_by=owner)
             )
     return imported
+
+
+async def _add_partner(svc: Services, owner: str) -> None:
+    """A partner that delivers CSV files, once; its first sync runs as soon as the server does."""
+    if await svc.hub.providers.all():
+        return
+    files = partner_files()
+    options = {"source": "upload", "columns": files.pop("columns.json").decode()}
+    settings = ProviderSettings(import_rule="all", schedule_minutes=60)
+    draft = Draft("files", PARTNER, options, settings, website_url="https://academy.example")
+    provider_id = await svc.hub.providers.save(draft)
+    area = open_source(svc.hub.providers.upload_location(provider_id))
+    for name, content in files.items():
+        await area.write(name, content)
+    await svc.hub.runs.start(provider_id, requested_by=owner)
 
 
 async def _link(svc: Services, profile_id: str) -> str:

@@ -37,3 +37,9 @@ def _zip(files: dict[str, bytes]) -> bytes:
             info.external_attr = 0o644 << 16
             archive.writestr(info, files[name])
     return buffer.getvalue()
+
+
+def partner_files() -> dict[str, bytes]:
+    """What the demo's partner delivers: CSV files by name, and ``columns.json``, which says which column is which."""
+    folder = resources.files(__name__) / "partner"
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
