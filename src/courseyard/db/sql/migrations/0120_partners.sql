@@ -69,6 +69,20 @@ create table if not exists courseyard.partner_keys (
 );
 create index if not exists partner_keys_row_idx on courseyard.partner_keys (row_id);
 
+-- Each course of a partner beside what was imported of it; null: it came and went and nobody wanted it.
+create or replace view courseyard.compared_catalogue with (security_invoker = on) as
+  select c.provider_id, c.external_id, c.record, c.hash, c.first_seen_at, c.seen_at, c.gone_at, k.row_id,
+      case
+        when k.row_id is null and c.gone_at is null then 'new'
+        when k.row_id is null then null
+        when c.gone_at is not null then 'gone'
+        when k.hash is distinct from c.hash then 'changed'
+        else 'imported'
+      end as state
+    from courseyard.partner_catalogue as c
+    left join courseyard.partner_keys as k
+      on k.provider_id = c.provider_id and k.kind = 'course' and k.external_id = c.external_id;
+
 -- The identity map: which person here an account at the partner is, and by which rule that was found.
 create table if not exists courseyard.partner_people (
   provider_id uuid not null,
@@ -257,6 +271,9 @@ end
 $access$;
 revoke all on all sequences in schema courseyard from public, anon, authenticated;
 grant all on all sequences in schema courseyard to service_role;
+
+revoke all on courseyard.compared_catalogue from public, anon, authenticated;
+grant all on courseyard.compared_catalogue to service_role;
 
 -- One record of a batch on its way through the functions below: what is to be done with it, and the rows it is about.
 do $type$

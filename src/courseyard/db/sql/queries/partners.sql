@@ -90,28 +90,14 @@ order by k.external_id;
 
 -- name: catalogue
 -- What the partner offers, compared with what was imported.
-with compared as (
-  select c.external_id, c.record, c.seen_at, c.gone_at, c.first_seen_at, k.row_id,
-    case
-      when k.row_id is null and c.gone_at is not null then 'never'
-      when k.row_id is null then 'new'
-      when c.gone_at is not null then 'gone'
-      when k.hash is distinct from c.hash then 'changed'
-      else 'imported'
-    end as state
-  from courseyard.partner_catalogue as c
-  left join courseyard.partner_keys as k
-    on k.provider_id = c.provider_id and k.kind = 'course' and k.external_id = c.external_id
-  where c.provider_id = %(provider_id)s
-)
 select c.external_id, c.state, c.row_id::text as course_id, c.seen_at, c.gone_at,
   c.record ->> 'title' as title, c.record ->> 'code' as code, c.record ->> 'category' as category,
   c.record ->> 'description' as description, (c.record ->> 'duration_hours')::numeric as duration_hours,
   c.record ->> 'url' as url, coalesce((c.record ->> 'active')::boolean, true) as active,
   p.course_name::text as standing_title, count(*) over () as total
-from compared as c
+from courseyard.compared_catalogue as c
 left join public.partner_courses as p on p.id = c.row_id
-where c.state <> 'never'
+where c.provider_id = %(provider_id)s and c.state is not null
   and (%(state)s::text is null or c.state = %(state)s)
   and (%(category)s::text is null or c.record ->> 'category' = %(category)s)
   and (%(search)s::text is null or c.record ->> 'title' ilike %(search)s or c.record ->> 'code' ilike %(search)s
@@ -120,19 +106,8 @@ order by lower(c.record ->> 'title'), c.external_id
 limit %(limit)s offset %(offset)s;
 
 -- name: catalogue_counts
-select s.state, count(*) as n from (
-  select case
-      when k.row_id is null and c.gone_at is not null then 'never'
-      when k.row_id is null then 'new'
-      when c.gone_at is not null then 'gone'
-      when k.hash is distinct from c.hash then 'changed'
-      else 'imported'
-    end as state
-  from courseyard.partner_catalogue as c
-  left join courseyard.partner_keys as k
-    on k.provider_id = c.provider_id and k.kind = 'course' and k.external_id = c.external_id
-  where c.provider_id = %(provider_id)s
-) as s group by s.state;
+select c.state, count(*) as n from courseyard.compared_catalogue as c
+where c.provider_id = %(provider_id)s and c.state is not null group by c.state;
 
 -- name: catalogue_categories
 select distinct c.record ->> 'category' as category from courseyard.partner_catalogue as c
@@ -140,19 +115,13 @@ where c.provider_id = %(provider_id)s and c.record ->> 'category' is not null or
 
 -- name: catalogue_records
 -- For an import: the chosen ones, or all that match the filter.
-select c.external_id, c.record, c.hash from courseyard.partner_catalogue as c
-left join courseyard.partner_keys as k
-  on k.provider_id = c.provider_id and k.kind = 'course' and k.external_id = c.external_id
+select c.external_id, c.record, c.hash from courseyard.compared_catalogue as c
 where c.provider_id = %(provider_id)s and c.gone_at is null
   and (%(keys)s::text[] is null or c.external_id = any(%(keys)s))
   and (%(category)s::text is null or c.record ->> 'category' = %(category)s)
   and (%(search)s::text is null or c.record ->> 'title' ilike %(search)s or c.record ->> 'code' ilike %(search)s
     or c.external_id ilike %(search)s)
-  and (%(state)s::text is null or case
-      when k.row_id is null then 'new'
-      when k.hash is distinct from c.hash then 'changed'
-      else 'imported'
-    end = %(state)s)
+  and (%(state)s::text is null or c.state = %(state)s)
 order by c.external_id;
 
 -- name: gone_courses
