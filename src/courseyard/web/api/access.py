@@ -22,12 +22,19 @@ async def _staff(request: Request) -> Caller:
     return caller
 
 
+async def _admin(request: Request) -> Caller:
+    caller = await require_caller(request)
+    caller.require_admin()
+    return caller
+
+
 def _services(request: Request) -> Services:
     return services(request)
 
 
 AnyCaller = Annotated[Caller, Depends(_any_caller)]
 Staff = Annotated[Caller, Depends(_staff)]
+Admin = Annotated[Caller, Depends(_admin)]
 Svc = Annotated[Services, Depends(_services)]
 
 # For the OpenAPI document alone: who is calling is found out above, from the header or the session cookie.
@@ -42,6 +49,7 @@ _MEANINGS = {
     413: "Larger than the server accepts.",
     422: "Not valid; `errors` or `findings` name what is wrong.",
     429: "Too many tries.",
+    502: "The partner's system did not do what it was asked.",
 }
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from courseyard import __version__
 from courseyard.errors import CourseyardError, InvalidInputError, MalformedBodyError
-from courseyard.web.api import enrollments, packages, tokens
+from courseyard.web.api import enrollments, packages, partner_enrollments, tokens
 from courseyard.web.context import Services
 from courseyard.web.problems import (
     invalid_fields,
@@ -45,7 +45,13 @@ def create_api(services: Services) -> FastAPI:
         },
     )
     api.state.services = services
-    for router in (packages.router, enrollments.router, tokens.router):
+    for router in (
+        packages.router,
+        enrollments.router,
+        partner_enrollments.mappings,
+        partner_enrollments.enrollments,
+        tokens.router,
+    ):
         api.include_router(router)
     return api
 
