@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from courseyard.errors import PartnerAnswerError, PartnerError, PartnerRefusedError
 from courseyard.partners.client import PartnerClient
 from courseyard.partners.connector import Config, Connector, Scope, Stream
+from courseyard.partners.connectors import oneroster as connector_module
 from courseyard.partners.connectors.oneroster import OneRoster
 from courseyard.partners.records import Course, Enrolment, Gone, ModuleProgress, Record, User, from_json, to_json
 
@@ -244,6 +245,14 @@ async def test_a_server_that_pays_no_attention_to_the_offset_is_noticed(service:
         await connector.fetch(Stream.ENROLMENTS, page.next, Scope())
 
 
+async def test_in_a_huge_class_only_what_was_done_is_told(
+    service: Service, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector_module, "_OPEN", 5)
+    records, _ = await fetch_all(make(), Stream.PROGRESS, ("m1",))
+    assert set(modules(records)) == {"m1:u1:l1", "m1:u1:l2", "m1:u2:l1"}
+
+
 async def test_a_class_that_is_no_more_does_not_stop_the_others(make: Make) -> None:
     records, _ = await fetch_all(make(), Stream.PROGRESS, ("a", "m1"))
     assert len(modules(records)) == 6
@@ -301,11 +310,11 @@ async def test_any_lifetime_of_a_token_will_do(service: Service, make: Make, lif
 
 async def test_check_says_what_the_client_may_not_read(service: Service, make: Make) -> None:
     found = await make().check()
-    assert [c.state for c in found] == ["ok"] * 6 and found[0].what == "classes can be read (2)."
+    assert [c.state for c in found] == ["ok"] * 9 and found[0].what == "Classes can be read (2)."
     service.allowed = {"roster.readonly"}
     found = await make().check()
-    assert [c.state for c in found] == ["ok"] * 4 + ["warning"] * 2
-    assert "lineItems may not be read" in found[4].what and "scope" in found[4].detail
+    assert [c.state for c in found] == ["ok"] * 4 + ["warning"] * 4 + ["ok"]
+    assert "Line items may not be read" in found[4].what and "scope" in found[4].detail
     with pytest.raises(PartnerRefusedError, match="client id and secret"):
         await make(client_secret="wrong").check()
 

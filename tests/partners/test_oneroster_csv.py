@@ -123,7 +123,7 @@ async def test_changes_come_after_the_whole_set_and_know_what_it_held(place: Pla
     _, progress = await place.read(Stream.PROGRESS)
     place.delta(
         "2.zip",
-        enrollments=header("enrollments") + f"e2,tobedeleted,{LATER},m1,s1,u2,student,,,\n"
+        enrollments=header("enrollments") + f"e2,tobedeleted,{LATER},m1,s1,u2,,,,\n"
         f"e3,active,{LATER},m2,s1,u2,student,,,\n",
         results=header("results") + f"r3,active,{LATER},l2,u1,exempt,,,\nr1,tobedeleted,{LATER},l1,u1,,,,\n",
     )

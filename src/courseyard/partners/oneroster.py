@@ -105,8 +105,9 @@ def course_of(row: Any, course: Any, sessions: Sequence[Any]) -> Course | Gone:
 
 
 def is_student(row: Any) -> bool:
-    """Whether an enrolment is a learner's; teachers, aides and proctors have them too."""
-    return _word(reading.field(row, "role")) == "student"
+    """Whether an enrolment is a learner's, as teachers have them too; a deleted one may tell no role."""
+    role = _word(reading.field(row, "role"))
+    return role == "student" or (not role and is_deleted(row))
 
 
 def enrolment_key(row: Any) -> str:

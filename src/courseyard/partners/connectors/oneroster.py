@@ -22,8 +22,10 @@ from courseyard.partners.records import Gone, Record, User
 _LIMIT = 200
 # References that are looked up one by one on a page; more of them are listed instead.
 _LOOKUPS = 10
-# Pages of one class's line items or students: 2,000 of each are more than a class has.
-_PIECES = 10
+# Pages of one class's line items or students, of which servers give as few as 50: more than a class has.
+_PIECES = 50
+# Line items times students of a class: where there are more, it is not told what is still open.
+_OPEN = 50_000
 # Student systems load in batches, whose rows carry times from before they can be seen.
 _OVERLAP = timedelta(hours=1)
 _ONE = {
@@ -40,13 +42,17 @@ _SCOPES = {
     )
     for version, path in (("1.2", "v1p2"), ("1.1", "v1p1"))
 }
+# What is read, where, whether nothing goes without it, and what is lost.
 _NEEDS = (
-    ("classes", "failed", "Without classes there is no catalogue."),
-    ("courses", "warning", "Codes and subjects of courses will be missing."),
-    ("enrollments", "failed", "Without them nobody is enrolled."),
-    ("users", "failed", "Without them people can be matched by sourcedId only."),
-    ("lineItems", "warning", "Without them there is no progress."),
-    ("results", "warning", "Without them there is no progress."),
+    ("classes", "Classes", "failed", "Without them there is no catalogue."),
+    ("courses", "Courses", "warning", "Codes and subjects of courses will be missing."),
+    ("enrollments", "Enrolments", "failed", "Without them nobody is enrolled."),
+    ("users", "People", "failed", "Without them people can be matched by sourcedId only."),
+    ("lineItems", "Line items", "warning", "Without them there is no progress."),
+    ("results", "Results", "warning", "Without them there is no progress."),
+    ("classes/{}/lineItems", "A class's line items", "warning", "Without them there is no progress."),
+    ("classes/{}/results", "A class's results", "warning", "Without them there is no progress."),
+    ("classes/{}/students", "A class's students", "warning", "What they have not handed in will be missing."),
 )
 
 
@@ -127,21 +133,25 @@ class OneRoster(Connector):
         """See ``Connector``."""
         found: list[Check] = []
         errors: list[PartnerError] = []
-        for name, state, otherwise in _NEEDS:
+        some_class: str | None = None
+        for path, what, state, otherwise in _NEEDS:
+            if "{" in path and some_class is None:
+                continue
             try:
-                piece = await self._list(name, 0, limit=1)
+                piece = await self._list(path.format(reading.segment(some_class or "")), 0, limit=1)
             except PartnerError as error:
                 if error.retryable:
                     raise
                 errors.append(error)
                 refused = isinstance(error, PartnerRefusedError)
-                remedy = "Have the partner grant the client this scope." if refused else "Check address and version."
-                what = f"{name} {'may not' if refused else 'cannot'} be read."
-                found.append(Check("failed" if state == "failed" else "warning", what, f"{otherwise} {remedy}"))
-            else:
-                count = "" if piece.total is None else f" ({piece.total:,})"
-                found.append(Check("ok", f"{name} can be read{count}."))
-        if len(errors) == len(_NEEDS):
+                remedy = "Have the partner grant the client its scope." if refused else "Check address and version."
+                words = f"{what} {'may not' if refused else 'cannot'} be read."
+                found.append(Check("failed" if state == "failed" else "warning", words, f"{otherwise} {remedy}"))
+                continue
+            if path == "classes" and piece.rows:
+                some_class = reading.text(reading.field(piece.rows[0], "sourcedId"))
+            found.append(Check("ok", f"{what} can be read{'' if piece.total is None else f' ({piece.total:,})'}."))
+        if len(errors) == len(found):
             raise errors[0]
         return found
 
@@ -280,6 +290,8 @@ class OneRoster(Connector):
             rows = await self._whole(f"{path}/lineItems")
             items, deleted, newest = _line_items(rows, cursor["newest"])
             students = await self._students(path) if items or deleted else []
+            if len(items) * len(students or ()) > _OPEN:
+                students = None
             cursor = {**cursor, "newest": newest}
             records += [
                 Gone(kind="module", external_id=f"{here}:{student}:{item}")
