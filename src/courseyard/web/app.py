@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from courseyard.errors import CourseyardError
+from courseyard.web import metrics
 from courseyard.web.api.app import create_api
 from courseyard.web.context import Services
 from courseyard.web.headers import DefaultHeaders, app_headers
@@ -31,6 +32,7 @@ def create_app(services: Services) -> Starlette:
             reference_route(api),
             Mount("/api", api),
             Mount("/static", _Static(directory=rendering.STATIC)),
+            metrics.route,
             *page_routes.all_routes(),
         ],
         middleware=[

@@ -222,3 +222,32 @@ limit 1;
 -- name: analyse
 analyze courseyard.partner_keys, courseyard.partner_people, courseyard.sync_failures,
   public.external_module_progress, public.partner_lms_enrollments;
+
+-- name: metrics
+-- Numbers for whoever watches the server: per provider, and of the queue as a whole (provider null).
+select l.provider_name::text as provider, m.name, m.value
+from public.partner_lms_providers as l
+join courseyard.partner_settings as s on s.provider_id = l.id
+cross join lateral (values
+  ('provider_failed_runs_in_a_row', s.failures_in_a_row::float8),
+  ('provider_paused', s.paused::integer::float8),
+  ('provider_stale', (s.stale_since is not null)::integer::float8),
+  ('provider_data_age_seconds', (select extract(epoch from now() - max(coalesce(c.data_at, c.finished_at)))::float8
+    from courseyard.sync_cursors as c where c.provider_id = l.id)),
+  ('provider_records_waiting', (select count(*)::float8 from courseyard.sync_failures as f
+    where f.provider_id = l.id and f.resolved_at is null)),
+  ('provider_accounts_waiting', (select count(*)::float8 from courseyard.partner_people as p
+    where p.provider_id = l.id and p.state = 'waiting')),
+  ('provider_deliveries_waiting', (select count(*)::float8 from courseyard.partner_inbox as i
+    where i.provider_id = l.id and i.done_at is null)),
+  ('provider_records_processed_total', (select sum(g.records_processed)::float8 from public.lms_sync_log as g
+    where g.provider_id = l.id))
+) as m (name, value)
+where m.value is not null
+union all
+select null, 'jobs_waiting', count(*)::float8 from jobs.procrastinate_jobs where status = 'todo'
+union all
+select null, 'jobs_failed', count(*)::float8 from jobs.procrastinate_jobs where status = 'failed'
+union all
+select null, 'webhook_notices_waiting', count(*)::float8 from courseyard.webhook_notices where state in ('waiting', 'sending')
+order by 2, 1;
