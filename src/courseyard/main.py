@@ -57,6 +57,7 @@ from courseyard.web.content_files import ContentFiles
 from courseyard.web.context import Services
 from courseyard.web.origins import OriginRouter, Origins
 from courseyard.web.play import create_play_app
+from courseyard.web.security import INBOUND
 from courseyard.web.uploads import remove_abandoned_uploads
 
 log = structlog.get_logger()
@@ -156,7 +157,7 @@ def _hub(
         db,
         client,
         sealing,
-        inbound_url=f"{origins.app}/api/partners/inbound",
+        inbound_url=f"{origins.app}{INBOUND}",
         upload_area=files,
         partner_folder=str(settings.partner_folder or ""),
     )

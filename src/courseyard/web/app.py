@@ -16,11 +16,12 @@ from courseyard.web import metrics
 from courseyard.web.api.app import create_api
 from courseyard.web.context import Services
 from courseyard.web.headers import DefaultHeaders, app_headers
+from courseyard.web.inbound import create_inbound
 from courseyard.web.pages import rendering
 from courseyard.web.pages import routes as page_routes
 from courseyard.web.pages.reference import reference_route
 from courseyard.web.problems import on_http_error, problem
-from courseyard.web.security import RequestGuard
+from courseyard.web.security import INBOUND, RequestGuard
 
 
 def create_app(services: Services) -> Starlette:
@@ -30,6 +31,7 @@ def create_app(services: Services) -> Starlette:
     app = Starlette(
         routes=[
             reference_route(api),
+            Mount(INBOUND, create_inbound(services)),
             Mount("/api", api),
             Mount("/static", _Static(directory=rendering.STATIC)),
             metrics.route,

@@ -15,6 +15,9 @@ from courseyard.web.origins import Origin
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+# Where partners push to: deliveries have a limit of their own, kept where they are read.
+INBOUND = "/api/partners/inbound"
+
 
 Refuse = Callable[[HTTPConnection, CourseyardError], Awaitable[Response]]
 
@@ -38,7 +41,7 @@ class RequestGuard:
             response = await self._refuse(HTTPConnection(scope), CrossSiteError())
             await response(scope, receive, send)
             return
-        if _is_streamed(headers):
+        if _is_streamed(headers) or scope["path"].startswith(f"{INBOUND}/"):
             await self._app(scope, receive, send)
             return
         await self._with_limit(scope, receive, send, headers)
