@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from fix_web import RunningSite
 from partners.standins import canvas, moodle, oneroster, oneroster_csv, scormcloud
 from starlette.responses import Response
 
-from courseyard.partners.connector import Stream
+from courseyard.partners.connector import Delivery, Stream
 from courseyard.partners.providers import Draft, Settings
 from courseyard.partners.sources import open_source
 
@@ -158,7 +160,8 @@ def test_scorm_cloud(site: RunningSite, follow: Callable[..., Callable[..., dict
         "registrationCompletion": "INCOMPLETE", "registrationCompletionAmount": 0.5,
         "activityDetails": scormcloud.activity("ORG", children=parts),
     }  # fmt: skip
-    sync = follow("scormcloud", there.app, folder="/api/v2", app_id=scormcloud.APP, secret=scormcloud.SECRET)
+    credentials = {"app_id": scormcloud.APP, "secret": scormcloud.SECRET, "postback_password": "push"}
+    sync = follow("scormcloud", there.app, folder="/api/v2", **credentials)
     sync()
     assert enrolments(site) == {"r-anna": ("active", 50), "r-ben": ("active", 0)}
     assert sync()["changes"] == 0
@@ -169,6 +172,16 @@ def test_scorm_cloud(site: RunningSite, follow: Callable[..., Callable[..., dict
         "registrationCompletion": "COMPLETED", "updated": now, "completedDate": now,
         "activityDetails": scormcloud.activity("ORG", children=done),
     }  # fmt: skip
+    hub = site.services.hub
+    ((provider,),) = site.sql("select id::text from public.partner_lms_providers")
+    data = json.dumps(there.registrations["r-anna"])
+    postback = urlencode({"data": data, "userName": "courseyard", "password": "push"}).encode()
+    for _ in range(2):
+        form = Delivery({}, postback, datetime.now(UTC), "application/x-www-form-urlencoded; charset=UTF-8")
+        site.run(hub.inbox.receive(provider, form))
+        site.run(hub.schedule.work_inbox(provider))
+        assert enrolments(site) == {"r-anna": ("completed", 100), "r-ben": ("active", 0)}
+
     del there.registrations["r-ben"]
     sync()
     assert enrolments(site) == {"r-anna": ("completed", 100), "r-ben": ("withdrawn", 0)}
