@@ -193,7 +193,9 @@ def test_scorm_cloud(site: RunningSite, follow: Callable[..., Callable[..., dict
 
 def test_oneroster(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:
     there = oneroster.school()
-    for name in ("u1", "u2"):
+    there.add("users", "u3", givenName="Cem", familyName="Can", email="u3@example.org")
+    there.add("enrollments", "e-u3", user=oneroster.to("user", "u3"), role="student", **{"class": oneroster.to("class", "m1")})  # fmt: skip
+    for name in ("u1", "u2", "u3"):
         site.person(email=f"{name}@example.org")
     sync = follow(
         "oneroster", there.app, token_url="{here}/token", client_id=oneroster.CLIENT, client_secret=oneroster.SECRET
@@ -214,6 +216,12 @@ def test_oneroster(site: RunningSite, follow: Callable[..., Callable[..., dict[s
     assert enrolments(site)["m1:u1"] == ("completed", 100)
     assert enrolments(site)["m1:u2"][0] == "withdrawn"
     assert sync()["changes"] == 0
+
+    # Deleted for good and without a word: only a comparison can tell.
+    there.rows["enrollments"] = [e for e in there.rows["enrollments"] if e["sourcedId"] != "e-u3"]
+    assert sync()["changes"] == 0
+    sync(drift=True)
+    assert enrolments(site)["m1:u3"][0] == "withdrawn"
 
 
 def test_oneroster_csv(site: RunningSite, follow: Callable[..., Callable[..., dict[str, Any]]]) -> None:

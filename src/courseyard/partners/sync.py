@@ -148,9 +148,10 @@ class Syncs:
     async def _stream(self, run: _Run, connector: Connector, stream: Stream, cursor: Cursor | None) -> None:
         """One stream to its end. After a fault that asking again would not mend, the next stream has its turn."""
         run.stream = stream
-        run.listing = connector.capabilities.streams.get(stream) == "full"
         courses = [r["external_id"] for r in await self._db.all("partners.known_courses", provider_id=run.provider.id)]
         scope = Scope(courses, None if run.mode == "drift" else run.since.get(stream), self._clock())
+        # Asked for everything, a stream of changes may tell everything too.
+        run.listing = connector.capabilities.streams.get(stream) == "full" or scope.since is None
         try:
             for _ in range(MAX_SYNC_PAGES):
                 page = await connector.fetch(stream, cursor, scope)
@@ -158,7 +159,7 @@ class Syncs:
                     raise PartnerAnswerError("The partner's pages go in a circle.")
                 await self._write_page(run, stream, page)
                 if page.next is None:
-                    await self._end_stream(run, connector, stream, page)
+                    await self._end_stream(run, stream, page)
                     return
                 cursor = page.next
                 beat = await self._db.one("sync.beat", run_id=run.id, token=run.token)
@@ -187,8 +188,8 @@ class Syncs:
         for chunk in chunks:
             await self._apply(run, chunk, place if chunk is chunks[-1] else None)
 
-    async def _end_stream(self, run: _Run, connector: Connector, stream: Stream, page: Page) -> None:
-        if page.complete and connector.capabilities.streams.get(stream) == "full":
+    async def _end_stream(self, run: _Run, stream: Stream, page: Page) -> None:
+        if page.complete and run.listing:
             await self._mark_gone(run, stream)
         if not run.dry:
             await self._db.run(

@@ -184,7 +184,8 @@ class OneRoster(Connector):
                 records.append(oneroster.course_of(row, course, terms))
             except ValueError as error:
                 rejected.append((row, f"This is not a class: {error}."))
-        place = _onward(cursor, piece)
+        # A row that was not understood may be of any class: then none counts as gone.
+        place = _onward(cursor, piece, understood=not rejected)
         return Page(
             records,
             next=place if piece.next is not None else None,
@@ -222,7 +223,7 @@ class OneRoster(Connector):
         # Somebody who left and came back, or has two enrolments in a class, is still in it.
         still = {oneroster.enrolment_key(row) for row in standing}
         records += [record for record in gone if record.external_id not in still]
-        place = _onward(cursor, piece)
+        place = _onward(cursor, piece, understood=not rejected)
         last = piece.next is None
         return Page(
             records,
@@ -432,7 +433,7 @@ def _start() -> Cursor:
     return {"offset": 0, "first": None, "loaded": [], "newest": None, "started": None, "whole": True}
 
 
-def _onward(cursor: Cursor, piece: _Piece) -> Cursor:
+def _onward(cursor: Cursor, piece: _Piece, *, understood: bool = True) -> Cursor:
     """Where to go on after a piece, and what was seen so far.
 
     Raises:
@@ -448,7 +449,7 @@ def _onward(cursor: Cursor, piece: _Piece) -> Cursor:
         "loaded": [],
         "newest": _newest(cursor["newest"], piece.rows),
         "started": cursor["started"] or (piece.answered_at.isoformat() if piece.answered_at else None),
-        "whole": cursor["whole"] and piece.whole,
+        "whole": cursor["whole"] and piece.whole and understood,
     }
 
 

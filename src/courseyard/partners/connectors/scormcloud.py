@@ -157,15 +157,15 @@ class ScormCloud(Connector):
         more = {"more": cursor["more"]} if cursor else {}
         match stream:
             case Stream.CATALOGUE:
-                return await self._catalogue(more)
+                return await self._catalogue(more, cursor)
             case Stream.ENROLMENTS:
-                return await self._registrations(more)
+                return await self._registrations(more, cursor)
             case Stream.PROGRESS:
                 return await self._progress(more, cursor, scope)
             case _:
                 return await super().fetch(stream, cursor, scope)
 
-    async def _catalogue(self, more: dict[str, str]) -> Page:
+    async def _catalogue(self, more: dict[str, str], cursor: Cursor | None) -> Page:
         answer = (
             await self.client.get(
                 "courses", params={"includeCourseMetadata": "true", "includeRegistrationCount": "true", **more}
@@ -178,14 +178,12 @@ class ScormCloud(Connector):
                 records.append(_course(found))
             except ValueError as error:
                 rejected.append((found, f"This is not a course: {error}."))
-        token = reading.text(reading.field(answer, "more"))
-        return Page(records, next={"more": token} if token else None, rejected=rejected, complete=token is None)
+        return _piece(answer, cursor, records, rejected)
 
-    async def _registrations(self, more: dict[str, str]) -> Page:
+    async def _registrations(self, more: dict[str, str], cursor: Cursor | None) -> Page:
         answer = (await self.client.get("registrations", params=more)).json()
         records, rejected = _read(_listed(answer, "registrations"))
-        token = reading.text(reading.field(answer, "more"))
-        return Page(records, next={"more": token} if token else None, rejected=rejected, complete=token is None)
+        return _piece(answer, cursor, records, rejected)
 
     async def _progress(self, more: dict[str, str], cursor: Cursor | None, scope: Scope) -> Page:
         since = {"since": scope.since["since"]} if scope.since else {}
@@ -325,6 +323,14 @@ def _listed(answer: Any, name: str) -> list[Any]:
     if not isinstance(found, list):
         raise PartnerAnswerError(f"The answer holds no list of {name}.")
     return found
+
+
+def _piece(answer: Any, cursor: Cursor | None, records: list[Record], rejected: list[tuple[Any, str]]) -> Page:
+    """A page of a full listing. One that was not understood may be of anything: then nothing counts as gone."""
+    token = reading.text(reading.field(answer, "more"))
+    whole = not rejected and (cursor is None or bool(cursor["whole"]))
+    following = {"more": token, "whole": whole} if token else None
+    return Page(records, next=following, rejected=rejected, complete=whole and token is None)
 
 
 def _message(answer: Any) -> str:
