@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from courseyard.web.pages import courses, credentials, enrollments, packages, people, sign_in, webhooks
+from courseyard.web.pages import (
+    courses,
+    credentials,
+    enrollments,
+    packages,
+    partner_enrolments,
+    partner_mappings,
+    people,
+    sign_in,
+    webhooks,
+)
 
 
 def all_routes() -> list[BaseRoute]:
@@ -17,4 +27,6 @@ def all_routes() -> list[BaseRoute]:
         *people.routes,
         *credentials.routes,
         *webhooks.routes,
+        *partner_mappings.routes,
+        *partner_enrolments.routes,
     ]

@@ -22,6 +22,9 @@ DONE = {
     "file-kept": "The certificate is kept. Its person and staff can see it.",
     "address-checked": "The address was looked at; see below.",
     "tried-again": "It is being sent again.",
+    "mapped": "Mapped. Enrolments and completions that it asks for follow within a minute.",
+    "partner-enrolled": "Enrolled. The partner is told in the background; the list shows how far that is.",
+    "partner-withdrawn": "The enrolment is being ended.",
     "webhook-deleted": "The receiver is deleted.",
 }
 
