@@ -11,7 +11,7 @@ import msgspec
 
 from courseyard.db import Database
 from courseyard.errors import InvalidInputError, NotFoundError, PartnerError
-from courseyard.limits import DEFAULT_PARTNER_REQUESTS_PER_MINUTE
+from courseyard.limits import DEFAULT_PARTNER_REQUESTS_PER_MINUTE, FAILING_AFTER_RUNS
 from courseyard.partners import fields
 from courseyard.partners.client import PartnerClient
 from courseyard.partners.connector import Check, Config, Connector
@@ -23,6 +23,33 @@ IDENTITY_RULES: dict[str, str] = {
     "sis_id": "The partner keeps our identifier of the person (SIS id)",
     "email": "The same e-mail address",
 }
+
+
+# How a provider stands, the worst first.
+STATES: dict[str, str] = {
+    "failing": "Failing",
+    "stale": "Stale",
+    "not-set-up": "Not set up",
+    "off": "Off",
+    "paused": "Paused",
+    "running": "Running",
+    "ok": "OK",
+}
+
+
+def state_of(row: Mapping[str, Any]) -> str:
+    """The one of ``STATES`` that matters most of a row of ``Providers.all``."""
+    if row["kind"] is None:
+        return "not-set-up"
+    if not row["active"]:
+        return "off"
+    if row["failures_in_a_row"] >= FAILING_AFTER_RUNS:
+        return "failing"
+    if row["stale_since"]:
+        return "stale"
+    if row["run_status"] == "running":
+        return "running"
+    return "paused" if row["paused"] else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +211,18 @@ class Providers:
         """Stop or go on with what is scheduled; what is asked for by hand still runs."""
         if await self._db.run("partners.set_paused", provider_id=provider_id, paused=paused) == 0:
             raise NotFoundError("There is no such provider.")
+
+    async def belongings(self, provider_id: str) -> dict[str, int]:
+        """How many records of which sort would go with a provider."""
+        return await self._db.one("partners.belongings", provider_id=provider_id) or {}
+
+    def stored_secrets(self, provider: Provider) -> set[str]:
+        """The names of the secrets that are kept for a provider; never what they are.
+
+        Raises:
+            CredentialsKeyError: its credentials cannot be decrypted.
+        """
+        return set(self._sealing.open(provider.row["secrets"]))
 
     async def delete(self, provider_id: str) -> None:
         """Delete a provider with all that came from it; nothing happens at the partner."""

@@ -78,6 +78,11 @@ class Runs:
             raise NotFoundError("There is no such run.")
         return row
 
+    async def working(self, provider_id: str) -> dict[str, Any] | None:
+        """The run of a provider that waits or works, the oldest if there are several; None where all is quiet."""
+        row = await self._db.one("sync.running", provider_id=provider_id, modes=["sync", "drift", "replay", "webhook"])
+        return await self.run(row["id"]) if row else None
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop at its next page; one that has not begun is over at once. What it wrote stays."""
         row = await self._db.one("sync.ask_to_cancel", run_id=run_id)

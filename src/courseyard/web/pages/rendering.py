@@ -45,6 +45,7 @@ def _environment() -> Environment:
     environment.globals.update(static=static_url, nav_link=_nav_link)
     environment.filters.update(
         time=wording.time_element,
+        ago=wording.ago,
         duration=wording.duration,
         size=wording.size,
         number=wording.number,

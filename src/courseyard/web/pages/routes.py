@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from courseyard.web.pages import (
-    courses,
-    credentials,
-    enrollments,
-    packages,
-    partner_enrolments,
-    partner_mappings,
-    people,
-    sign_in,
-    webhooks,
-)
+from courseyard.web.pages import courses, credentials, enrollments, packages, people, providers, sign_in, webhooks
 
 
 def all_routes() -> list[BaseRoute]:
@@ -25,8 +15,7 @@ def all_routes() -> list[BaseRoute]:
         *packages.routes,
         *enrollments.routes,
         *people.routes,
+        *providers.routes,
         *credentials.routes,
         *webhooks.routes,
-        *partner_mappings.routes,
-        *partner_enrolments.routes,
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from markupsafe import Markup
@@ -22,10 +22,16 @@ DONE = {
     "file-kept": "The certificate is kept. Its person and staff can see it.",
     "address-checked": "The address was looked at; see below.",
     "tried-again": "It is being sent again.",
-    "mapped": "Mapped. Enrolments and completions that it asks for follow within a minute.",
-    "partner-enrolled": "Enrolled. The partner is told in the background; the list shows how far that is.",
-    "partner-withdrawn": "The enrolment is being ended.",
     "webhook-deleted": "The receiver is deleted.",
+    "provider-added": "The partner is added. Test the connection next, then look at what it offers.",
+    "provider-deleted": "The partner and all that came from it is deleted here. Nothing happened at the partner.",
+    "checked": "The connection was tried; see below.",
+    "run-started": "The run is on its way; its progress is below.",
+    "paused": "Paused: nothing is fetched by itself until you go on.",
+    "resumed": "The schedule goes on.",
+    "courses-imported": "The courses are brought in. Map them to your own next.",
+    "file-uploaded": "The file is kept. The next sync reads it.",
+    "columns-saved": "The columns are saved. The next sync reads the files with them.",
 }
 
 
@@ -34,6 +40,18 @@ def time_element(when: datetime | None) -> Markup:
     if when is None:
         return Markup('<span class="dim">–</span>')
     return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), when.strftime("%Y-%m-%d %H:%M UTC"))
+
+
+def ago(when: datetime | None) -> str:
+    """How long a moment lies back, in its largest unit."""
+    if when is None:
+        return "never"
+    minutes = int((datetime.now(UTC) - when).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 2 * 1440 else f"{minutes // 1440} days ago"
 
 
 def duration(seconds: float | Decimal | None) -> str:

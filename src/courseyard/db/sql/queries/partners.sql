@@ -71,6 +71,22 @@ update courseyard.partner_settings set paused = %(paused)s, updated_at = now() w
 update courseyard.partner_settings set checked_at = now(), check_result = %(result)s
 where provider_id = %(provider_id)s;
 
+-- name: belongings
+-- What would go with a provider. An organisation's own table of courses may call the provider otherwise.
+select
+  (select count(*) from public.partner_courses as c
+    where coalesce(to_jsonb(c) ->> 'provider_id', to_jsonb(c) ->> 'partner_id') = %(provider_id)s::text) as courses,
+  (select count(*) from public.partner_course_mappings as m
+    join public.partner_courses as c on c.id = m.partner_course_id
+    where coalesce(to_jsonb(c) ->> 'provider_id', to_jsonb(c) ->> 'partner_id') = %(provider_id)s::text) as mappings,
+  (select count(*) from public.partner_lms_enrollments as e where e.provider_id = %(provider_id)s::uuid) as enrolments,
+  (select count(*) from public.external_module_progress as m
+    join public.partner_lms_enrollments as e on e.id = m.partner_enrollment_id
+    where e.provider_id = %(provider_id)s::uuid) as modules,
+  (select count(*) from public.partner_credentials as k where k.provider_id = %(provider_id)s::uuid) as credentials,
+  (select count(*) from courseyard.partner_people as p where p.provider_id = %(provider_id)s::uuid) as accounts,
+  (select count(*) from public.lms_sync_log as g where g.provider_id = %(provider_id)s::uuid) as runs;
+
 -- name: delete_provider
 delete from public.partner_lms_providers where id = %(provider_id)s;
 
