@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from fix_web import DEMO, RunningSite, upload
+from partners.scripted import Scripted, course, draft, scripted_kind
+from partners.scripted import page as partner_page
 from playwright.async_api import Browser, Page
+
+from courseyard.errors import PartnerRefusedError
+from courseyard.partners.connector import Stream
+from courseyard.partners.mappings import Link
+from courseyard.partners.records import ModuleProgress, User
+
+T = TypeVar("T")
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journey")]
 
@@ -123,6 +134,74 @@ async def test_pages_of_the_app(browser: Browser, site: RunningSite, axe: str, s
     await context.clear_cookies()
     await page.goto(app + there.link(there.learner))
     found += await visit(page, axe, app, ["/courses", own, f"{own}/attempts/1", "/packages"])
+    await context.close()
+    assert found == []
+
+
+async def at_partners(site: RunningSite, partner: type[Scripted], there: Site) -> str:
+    """A partner with a mapped course, people in it in several states; the enrolment of the learner there."""
+    hub = site.services.hub
+    provider = await _here(site, hub.providers.save(draft(import_rule="all", schedule_minutes=None)))
+    partner.script = {Stream.CATALOGUE: [partner_page(course(1), course(2), course(3))]}
+    await _here(site, hub.runs.start(provider))
+    await asyncio.to_thread(site.work)
+    first, second, _ = (i for (i,) in site.sql("select id::text from public.partner_courses order by course_name"))
+    site.sql("insert into public.courses (title) values ('Course 2'), ('The third course')")
+    await _here(site, hub.mappings.add([Link(first, "package", there.package)], "equivalent", None))
+    people = [
+        await asyncio.to_thread(site.person, email=f"{name}@example.org") for name in ("ana", "ben", "cem", "dora")
+    ]
+    partner.accounts = [User(external_id=f"u{n}", email="cem@example.org", name=f"Cem {n}") for n in (1, 2)]
+    await _here(site, hub.enrolling.enrol(first, [there.learner, *people[:3]], None))
+    await asyncio.to_thread(site.work)
+    partner.faults = [PartnerRefusedError("The token of this provider may not enrol anybody in this course.")]
+    await _here(site, hub.enrolling.enrol(second, [people[3]], None))
+    await asyncio.to_thread(site.work)
+    await _here(site, hub.enrolling.enrol(second, people[:2], None))
+    key = "c1/made-lea@example.org"
+    modules = [
+        ModuleProgress(enrolment=key, module_id=f"m{n}", module_name=f"Module {n}", status="in_progress", progress=p)
+        for n, p in ((1, 100.0), (2, 35.0))
+    ]
+    partner.script = {Stream.PROGRESS: [partner_page(*modules)]}
+    await _here(site, hub.runs.start(provider))
+    await asyncio.to_thread(site.work)
+    found = site.sql("select id::text from public.partner_lms_enrollments where student_id = %s", there.learner)
+    return str(found[0][0])
+
+
+async def _here(site: RunningSite, work: Awaitable[T]) -> T:
+    return await asyncio.to_thread(site.run, work)
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+async def test_pages_of_partners_courses(
+    browser: Browser, site: RunningSite, axe: str, scheme: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = await asyncio.to_thread(Site, site)
+    context = await browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    admin = await asyncio.to_thread(site.person, "admin", "admin@example.org")
+    with scripted_kind(monkeypatch) as partner:
+        await page.goto(site.app + await asyncio.to_thread(there.link, admin))
+        found = await visit(page, axe, site.app, ["/partners/mappings", "/partners/enrol", "/partners/outbox"])
+        own = await at_partners(site, partner, there)
+        lists = ["mappings", "mappings/suggestions", "enrolments", f"enrolments/{own}", "enrol", "outbox"]
+        found += await visit(page, axe, site.app, [f"/partners/{path}" for path in lists])
+        await page.goto(site.app + "/partners/enrol")
+        await page.get_by_label("Partner's course").select_option(label="Course 1")
+        await page.get_by_label("E-mails or identifiers").fill("dora@example.org\nlea@example.org\nwho@example.org")
+        await page.get_by_label("Find people").fill("example")
+        await page.get_by_role("button", name="Add to the list").click()
+        await page.get_by_role("button", name="Enrol 2 people").wait_for()
+        found += await complaints(page, axe, "what will happen")
+        await page.goto(site.app + "/partners/mappings")
+        await page.get_by_label("Lines", exact=True).fill("nobody, nothing")
+        await page.get_by_role("button", name="Map these lines").click()
+        found += await complaints(page, axe, "lines that are wrong")
+        await context.clear_cookies()
+        await page.goto(site.app + await asyncio.to_thread(there.link, there.learner))
+        found += await visit(page, axe, site.app, ["/courses"])
     await context.close()
     assert found == []
 

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from courseyard.errors import ForbiddenError, InvalidInputError
 from courseyard.limits import MAX_PAGE_SIZE
-from courseyard.web import enrollments
+from courseyard.web import enrollments, partner_enrollments
 from courseyard.web.context import require_person, services
 from courseyard.web.pages import forms
 from courseyard.web.pages.rendering import page
@@ -39,16 +39,25 @@ async def launch(request: Request) -> Response:
     return RedirectResponse(url, 303)
 
 
+async def launch_at_partner(request: Request) -> Response:
+    """Open a course at its partner in this tab. By a link and not a form: a form may lead to our own player only."""
+    caller = await require_person(request)
+    svc = services(request)
+    url = await partner_enrollments.launch(svc, caller, forms.path_id(request), f"{svc.origins.app}/courses")
+    return RedirectResponse(url, 303)
+
+
 async def _show(request: Request, template: str) -> Response:
     caller = await require_person(request)
-    rows, _ = await enrollments.find(
-        services(request), caller, profile_id=caller.profile_id, limit=MAX_PAGE_SIZE, offset=0
-    )
-    return page(request, template, courses=rows)
+    svc = services(request)
+    rows, _ = await enrollments.find(svc, caller, profile_id=caller.profile_id, limit=MAX_PAGE_SIZE, offset=0)
+    at_partners = await partner_enrollments.own_courses(svc, caller, MAX_PAGE_SIZE)
+    return page(request, template, courses=rows, at_partners=at_partners)
 
 
 routes = [
     Route("/courses", show, methods=["GET"]),
     Route("/courses/cards", show_cards, methods=["GET"]),
     Route("/courses/{id}/launch", launch, methods=["POST"]),
+    Route("/courses/partners/{id}/launch", launch_at_partner, methods=["GET"]),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -73,6 +74,51 @@ def query_id(request: Request, name: str) -> str | None:
         return str(UUID(value))
     except ValueError as error:
         raise NotFoundError from error
+
+
+def an_id(value: str, label: str) -> str:
+    """An identifier that a form brought.
+
+    Raises:
+        InvalidInputError: it cannot be one of ours.
+    """
+    try:
+        return str(UUID(value.strip()))
+    except ValueError as error:
+        raise InvalidInputError(f"{label}: nothing, or something that is not known here, is chosen.") from error
+
+
+def form_id(form: FormData, name: str, label: str) -> str:
+    """An identifier in a field.
+
+    Raises:
+        InvalidInputError: it cannot be one of ours.
+    """
+    return an_id(text(form, name), label)
+
+
+def optional_form_id(form: FormData, name: str, label: str) -> str | None:
+    """An identifier in a field, None when left empty.
+
+    Raises:
+        InvalidInputError: it cannot be one of ours.
+    """
+    return form_id(form, name, label) if text(form, name) else None
+
+
+def ids(form: FormData, name: str) -> list[str]:
+    """The identifiers of all ticked boxes of a name.
+
+    Raises:
+        InvalidInputError: one cannot be one of ours.
+    """
+    return [an_id(value, "Choice") for value in form.getlist(name) if isinstance(value, str)]
+
+
+def query_of(request: Request, *names: str) -> str:
+    """The filters of a list as a query to put behind a page number; empty when none is set."""
+    kept = [(name, value) for name in names if (value := request.query_params.get(name, "").replace("\0", "")[:200])]
+    return f"&{urlencode(kept)}" if kept else ""
 
 
 def search_of(request: Request) -> str | None:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from courseyard.web.pages import courses, credentials, enrollments, packages, people, providers, sign_in, webhooks
+from courseyard.web.pages import (
+    courses,
+    credentials,
+    enrollments,
+    packages,
+    partner_enrolments,
+    partner_mappings,
+    people,
+    providers,
+    sign_in,
+    webhooks,
+)
 
 
 def all_routes() -> list[BaseRoute]:
@@ -18,4 +29,6 @@ def all_routes() -> list[BaseRoute]:
         *providers.routes,
         *credentials.routes,
         *webhooks.routes,
+        *partner_mappings.routes,
+        *partner_enrolments.routes,
     ]

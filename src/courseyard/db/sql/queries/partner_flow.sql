@@ -111,7 +111,7 @@ where e.id = any(%(ids)s::uuid[]);
 
 -- name: modules
 select m.module_id, m.module_name, m.status, m.progress_percentage::float as progress_percentage, m.score::float as score,
-  m.time_spent_seconds, m.completed_at, m.last_accessed_at, k.data_at
+  m.time_spent_seconds, m.completed_at, m.last_accessed_at, coalesce(k.data_at, k.updated_at) as data_at
 from public.external_module_progress as m
 left join courseyard.partner_keys as k on k.row_id = m.id and k.kind = 'module'
 where m.partner_enrollment_id = %(enrolment_id)s

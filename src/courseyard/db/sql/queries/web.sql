@@ -110,10 +110,12 @@ where e.id = %(enrollment_id)s;
 -- Who the learner is, and how the newest attempt stands.
 select e.id::text as id, pr.full_name as learner_name, pr.email as learner_email, l.external_id, l.display_name, a.success, a.completion, a.suspended, a.session_open,
   coalesce((select sum(x.measured_seconds) from courseyard.attempts x
-    where x.enrollment_id = e.id and x.kind = 'normal'), 0) as measured_seconds
+    where x.enrollment_id = e.id and x.kind = 'normal'), 0) as measured_seconds,
+  c.source_title as credit_title, c.source_provider as credit_provider, c.completed_at as credit_at
 from public.scorm_enrollments e
 left join public.profiles pr on pr.id = e.user_id
 left join courseyard.learners l on l.profile_id = e.user_id
+left join courseyard.credits c on c.scorm_enrollment_id = e.id
 left join lateral (
   select x.success, x.completion, x.suspended, x.session_open
   from courseyard.attempts x
