@@ -47,6 +47,10 @@ select d.schema, d.name from doomed as d join placed as p on p.oid = d.oid
 group by d.schema, d.name order by max(p.depth), d.schema desc, d.name
 """
 
+_OWN_VIEWS = """
+select schemaname::text as schema, viewname::text as name from pg_views where schemaname = any(%(schemas)s)
+"""
+
 _COLUMNS = """
 select a.attname::text as name, pg_get_serial_sequence(%(table)s, a.attname) as sequence
 from pg_attribute as a
@@ -114,6 +118,8 @@ def rollback(url: str) -> None:
 def _drop(connection: Connection) -> None:
     for view in VIEWS:
         connection.execute(sql.SQL("drop view if exists public.{}").format(sql.Identifier(view)))
+    for row in connection.execute(_OWN_VIEWS.encode(), {"schemas": list(_SCHEMAS)}).fetchall():
+        connection.execute(sql.SQL("drop view {}").format(sql.Identifier(row["schema"], row["name"])))
     tables = [sql.Identifier(schema, name) for schema, name in _doomed(connection)]
     if tables:
         # Without cascade: a view or a table of somebody else that needs one of these is a reason to stop.
