@@ -71,8 +71,9 @@ class Catalogue:
                 )
             if chosen.state in (None, "gone"):
                 gone = await tx.all(
-                    "partners.gone_courses", provider_id=provider_id, keys=None if keys is None else list(keys)
-                )
+                    "partners.gone_courses", provider_id=provider_id, keys=None if keys is None else list(keys),
+                    category=chosen.category, search=chosen.pattern,
+                )  # fmt: skip
                 if gone:
                     batch = {"gone": {"course": [course["external_id"] for course in gone]}}
                     await tx.one(

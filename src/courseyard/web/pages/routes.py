@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from courseyard.web.pages import (
+    catalogue,
     courses,
     credentials,
     enrollments,
@@ -27,6 +28,7 @@ def all_routes() -> list[BaseRoute]:
         *enrollments.routes,
         *people.routes,
         *providers.routes,
+        *catalogue.routes,
         *credentials.routes,
         *webhooks.routes,
         *partner_mappings.routes,

@@ -63,6 +63,15 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// One box for all boxes of its form with a name; without scripts it stays hidden.
+for (const all of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-all]"))) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    const boxes = /** @type {NodeListOf<HTMLInputElement>} */ (all.form?.querySelectorAll(`[name="${all.dataset.all}"]`) ?? []);
+    for (const box of boxes) box.checked = all.checked;
+  });
+}
+
 document.addEventListener("htmx:afterSwap", (event) => showTimes(/** @type {CustomEvent} */ (event).detail.target));
 showTimes(document);
 

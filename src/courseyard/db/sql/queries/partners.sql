@@ -110,8 +110,13 @@ select c.external_id, c.state, c.row_id::text as course_id, c.seen_at, c.gone_at
   c.record ->> 'title' as title, c.record ->> 'code' as code, c.record ->> 'category' as category,
   c.record ->> 'description' as description, (c.record ->> 'duration_hours')::numeric as duration_hours,
   c.record ->> 'url' as url, coalesce((c.record ->> 'active')::boolean, true) as active,
-  p.course_name::text as standing_title, count(*) over () as total
+  k.gone_at is not null as marked, jsonb_build_object('title', p.course_name, 'code', to_jsonb(p) ->> 'course_code', 'category',
+    to_jsonb(p) ->> 'category', 'description', to_jsonb(p) ->> 'description', 'duration_hours',
+    (to_jsonb(p) ->> 'duration_hours')::numeric, 'url', to_jsonb(p) ->> 'enrollment_link', 'active',
+    coalesce((to_jsonb(p) ->> 'active')::boolean, true)) as standing, count(*) over () as total
 from courseyard.compared_catalogue as c
+left join courseyard.partner_keys as k
+  on k.provider_id = c.provider_id and k.kind = 'course' and k.external_id = c.external_id
 left join public.partner_courses as p on p.id = c.row_id
 where c.provider_id = %(provider_id)s and c.state is not null
   and (%(state)s::text is null or c.state = %(state)s)
@@ -145,7 +150,10 @@ order by c.external_id;
 select k.external_id from courseyard.partner_keys as k
 join courseyard.partner_catalogue as c on c.provider_id = k.provider_id and c.external_id = k.external_id
 where k.provider_id = %(provider_id)s and k.kind = 'course' and k.gone_at is null and c.gone_at is not null
-  and (%(keys)s::text[] is null or k.external_id = any(%(keys)s));
+  and (%(keys)s::text[] is null or k.external_id = any(%(keys)s))
+  and (%(category)s::text is null or c.record ->> 'category' = %(category)s)
+  and (%(search)s::text is null or c.record ->> 'title' ilike %(search)s or c.record ->> 'code' ilike %(search)s
+    or c.external_id ilike %(search)s);
 
 -- name: not_seen
 -- What a full listing did not hold any more.
