@@ -116,6 +116,9 @@ def test_the_look_is_followed_and_a_failure_is_told(catalogue: Catalogue, partne
     assert "hx-trigger" not in part
     assert "It failed: The token was withdrawn." in part
     assert "The token was withdrawn." in catalogue.shown()
+
+
+def test_a_look_that_worked_leads_to_what_was_found(catalogue: Catalogue) -> None:
     catalogue.offers(course(1))
     assert "Show what was found" in catalogue.admin.get(f"{catalogue.path}/run").text
 
