@@ -103,7 +103,8 @@ class Scripted(Connector):
     async def make_user(self, person: Person) -> User:
         self._called("make")
         made = User(external_id=f"made-{person.email}", email=person.email, name=person.name)
-        Scripted.accounts.append(made)
+        if made not in Scripted.accounts:
+            Scripted.accounts.append(made)
         return made
 
     async def enrol(self, user: User, course: str) -> Enrolment:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from courseyard.errors import (
     PartnerRefusedError,
     PartnerUnreachableError,
 )
-from courseyard.partners.connector import Capabilities, Stream
+from courseyard.partners.connector import Capabilities, Person, Stream
 from courseyard.partners.mappings import Link
+from courseyard.partners.outbox import Outbox, fitting
 from courseyard.partners.providers import Draft
 from courseyard.partners.records import Enrolment, User
 
@@ -154,9 +156,6 @@ def test_a_worker_killed_between_the_partners_answer_and_our_writing_enrols_once
     site: RunningSite, academy: Academy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     academy.enrol(site.person(email="lea@example.org"))
-
-    class Killed(BaseException):
-        pass
 
     enrol = Scripted.enrol
 
@@ -358,3 +357,88 @@ def test_module_progress_reaches_the_enrolment_that_was_made_here(site: RunningS
     }
     academy.sync()
     assert academy.status() == [("completed", key)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        (("external_id", "sis_id", "email"), ["A-17"]),
+        (("sis_id", "email"), ["u2"]),
+        (("email",), ["u3", "u4"]),
+        ((), []),
+    ],
+)
+def test_the_providers_rules_say_which_account_fits(rules: tuple[str, ...], found: list[str]) -> None:
+    accounts = [
+        User(external_id="u3", email="LEA@example.org"), User(external_id="A-17"), User(external_id="u2", sis_id="A-17"),
+        User(external_id="u4", email="lea@example.org"), User(external_id="u5", email="leo@example.org"),
+    ]  # fmt: skip
+    lea = Person("p1", "lea@example.org", "Lea", own_id="A-17")
+    assert [user.external_id for user in fitting([*accounts, *accounts], lea, rules)] == found
+    before = Person("p1", "lea@example.org", "Lea", "u5", own_id="A-17")
+    assert [user.external_id for user in fitting(accounts, before, rules)] == ["u5"]
+
+
+class Killed(BaseException):
+    """What kill -9 is to the code: nothing after it runs."""
+
+
+class Mortal:
+    """Passes calls on to a database or connector, and dies before or after one of them."""
+
+    def __init__(self, inner: Any, life: list[int]) -> None:
+        self._inner, self._life = inner, life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name == "transaction":
+            return lambda: _mortal_transaction(self._inner, self._life)
+        if name == "open":
+            return lambda provider: Mortal(found(provider), self._life)
+        if name not in {"one", "all", "run", "find_users", "make_user", "enrol"}:
+            return found
+
+        async def call(*args: Any, **more: Any) -> Any:
+            _age(self._life)
+            answer = await found(*args, **more)
+            _age(self._life)
+            return answer
+
+        return call
+
+
+@asynccontextmanager
+async def _mortal_transaction(db: Any, life: list[int]) -> AsyncIterator[Any]:
+    async with db.transaction() as tx:
+        yield Mortal(tx, life)
+    _age(life)
+
+
+def _age(life: list[int]) -> None:
+    life[0] -= 1
+    if life[0] == 0:
+        raise Killed
+
+
+def test_a_worker_may_die_at_any_moment(site: RunningSite, academy: Academy) -> None:
+    lea = site.person(email="lea@example.org")
+    for moment in range(1, 100):
+        site.sql("delete from public.partner_lms_enrollments")
+        site.sql("delete from courseyard.partner_people")
+        site.sql("delete from courseyard.partner_keys where kind = 'enrolment'")
+        academy.partner.accounts, academy.partner.standing = [], {}
+        academy.enrol(lea)
+        life = [moment]
+        db, providers = Mortal(site.services.db, life), Mortal(academy.hub.providers, life)
+        with suppress(Killed):
+            site.run(Outbox(db, providers).work(academy.id))
+        site.sql(
+            "update courseyard.partner_outbox set heartbeat_at = now() - interval '2 minutes' where state = 'working'"
+        )
+        academy.work()
+        assert academy.entry()["state"] == "done", moment
+        assert academy.status() == [("active", "c1/made-lea@example.org")], moment
+        assert (len(academy.partner.accounts), len(academy.partner.standing)) == (1, 1), moment
+        if life[0] > 0:
+            break
+    assert 15 < moment < 99

@@ -135,12 +135,22 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody of ours whom a partner is asked about."""
+    """Somebody of ours whom a partner is asked about.
+
+    ``external_id``: the account at the partner, where one is known from earlier. ``own_id``: the organisation's own
+    identifier of the person.
+    """
 
     profile_id: str
     email: str | None
     name: str | None
     external_id: str | None = None
+    own_id: str | None = None
+
+    @property
+    def sis_id(self) -> str:
+        """What a partner keeps as our identifier of the person: the organisation's own, or else ours."""
+        return self.own_id or self.profile_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ connector's ``enrol`` gives what stands there. It must not know what a page show
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -230,9 +230,9 @@ class Outbox:
     async def _found_or_made(
         self, provider: Provider, connector: Connector, way: Mapping[str, Any]
     ) -> tuple[User, str]:
-        person = Person(way["profile_id"], way["email"], way["name"], way["account"])
+        person = Person(way["profile_id"], way["email"], way["name"], way["account"], way["own_id"])
         try:
-            accounts = list({user.external_id: user for user in await connector.find_users(person)}.values())
+            accounts = fitting(await connector.find_users(person), person, provider.settings.identity_rules)
         except PartnerCannotError:
             accounts = []
         ids = [user.external_id for user in accounts]
@@ -275,6 +275,20 @@ class Outbox:
             yield
         finally:
             beating.cancel()
+
+
+def fitting(accounts: Sequence[User], person: Person, rules: Sequence[str]) -> list[User]:
+    """Those of a partner's accounts that are this person's by the provider's rules: the first rule that any fits."""
+    different = list({user.external_id: user for user in accounts}.values())
+    ours = {person.profile_id, person.own_id} - {None}
+    fits: dict[str, Callable[[User], bool]] = {
+        "external_id": lambda user: user.external_id in ours,
+        "sis_id": lambda user: user.sis_id in ours,
+        "email": lambda user: bool(user.email and person.email and user.email.lower() == person.email.lower()),
+    }
+    known = [user for user in different if user.external_id == person.external_id]
+    found = ([user for user in different if fits[rule](user)] for rule in rules)
+    return known or next(filter(None, found), [])
 
 
 async def defer_outbox(db: Queries | Database, provider_id: str) -> None:

@@ -375,7 +375,7 @@ class Canvas(Connector):
     async def find_users(self, person: Person) -> list[User]:
         """See ``Connector``. By Canvas's id, then by our identifier as SIS id, then by e-mail or login."""
         direct = [person.external_id] if person.external_id else []
-        for identifier in (*direct, f"sis_user_id:{person.profile_id}"):
+        for identifier in (*direct, f"sis_user_id:{person.sis_id}"):
             answer = await self._get(f"users/{reading.segment(identifier)}", missing=True)
             if answer.status == 200:
                 return [_account(answer.object())]
@@ -400,13 +400,13 @@ class Canvas(Connector):
             "user": {"name": person.name or address, "terms_of_use": True},
             "pseudonym": {
                 "unique_id": address,
-                "sis_user_id": person.profile_id,
+                "sis_user_id": person.sis_id,
                 "send_confirmation": True,
             },
             "communication_channel": {"type": "email", "address": address},
         }
         answer = await self._send("POST", f"accounts/{self._account}/users", account)
-        return msgspec.structs.replace(_account(answer.object()), email=address, sis_id=person.profile_id)
+        return msgspec.structs.replace(_account(answer.object()), email=address, sis_id=person.sis_id)
 
     async def enrol(self, user: User, course: str) -> Enrolment:
         """See ``Connector``."""

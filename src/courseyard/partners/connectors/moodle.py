@@ -525,7 +525,7 @@ class Moodle(Connector):
 
     async def find_users(self, person: Person) -> list[User]:
         """See ``Connector``. By Moodle's id, then by our identifier as ID number, then by e-mail."""
-        for field, value in (("id", person.external_id), ("idnumber", person.profile_id), ("email", person.email)):
+        for field, value in (("id", person.external_id), ("idnumber", person.sis_id), ("email", person.email)):
             if value:
                 found = [_user(row) for row in reading.items(await self._users(field, value)) if _has_id(row)]
                 if found:
@@ -549,7 +549,7 @@ class Moodle(Connector):
             # Moodle wants both.
             "lastname": last if first else "-",
             "email": address,
-            "idnumber": person.profile_id,
+            "idnumber": person.sis_id,
             "auth": self.config.text("auth") or "manual",
         }
         # Moodle invents a password and mails it.
@@ -558,7 +558,7 @@ class Moodle(Connector):
         identifier = reading.text(reading.field(made[0], "id")) if made else None
         if identifier is None:
             raise PartnerAnswerError("Moodle did not tell the id of the account that it made.")
-        return User(external_id=identifier, email=address, name=person.name, sis_id=person.profile_id)
+        return User(external_id=identifier, email=address, name=person.name, sis_id=person.sis_id)
 
     async def enrol(self, user: User, course: str) -> Enrolment:
         """See ``Connector``. By manual enrolment, which the course must allow."""

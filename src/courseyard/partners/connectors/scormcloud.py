@@ -204,7 +204,7 @@ class ScormCloud(Connector):
 
     async def find_users(self, person: Person) -> list[User]:
         """See ``Connector``. SCORM Cloud has no search for people: by the learner's id, as registrations know it."""
-        for learner in dict.fromkeys(filter(None, (person.external_id, person.profile_id))):
+        for learner in dict.fromkeys(filter(None, (person.external_id, person.sis_id, person.profile_id))):
             standing = await self._of_learner(learner)
             if standing:
                 return [standing[0].user]
@@ -212,7 +212,7 @@ class ScormCloud(Connector):
 
     async def make_user(self, person: Person) -> User:
         """See ``Connector``. Nothing is made there: a learner comes to be with the first registration."""
-        return User(external_id=person.external_id or person.profile_id, email=person.email, name=person.name)
+        return User(external_id=person.external_id or person.sis_id, email=person.email, name=person.name)
 
     async def enrol(self, user: User, course: str) -> Enrolment:
         """See ``Connector``. A registration that stands, whoever made it, is taken."""

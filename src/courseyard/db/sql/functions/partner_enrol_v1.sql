@@ -50,8 +50,7 @@ begin
 
   perform courseyard.partner_status_v1((
     select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', t.enrolment, 'provider_id', provider, 'student_id', t.person,
-        'course_id', p_course, 'status', p_status, 'progress_percentage', 0, 'enrolled_at', pg_catalog.now(),
-        'completed_at', null))
+        'course_id', p_course, 'status', p_status, 'enrolled_at', pg_catalog.now(), 'completed_at', null))
       from pg_catalog.jsonb_to_recordset(plan) as t (person uuid, enrolment uuid, outcome text)
       where t.outcome in ('enrolled', 'again')));
   if p_send then

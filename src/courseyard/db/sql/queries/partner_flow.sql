@@ -148,10 +148,11 @@ select e.id::text as id, e.provider_id::text as provider_id, e.student_id::text 
     to_jsonb(c) ->> 'external_course_id') as course,
   to_jsonb(e) ->> 'external_account_id' as account,
   coalesce(to_jsonb(c) ->> 'enrollment_link', to_jsonb(c) ->> 'course_url') as link,
-  p.email::text as email, p.full_name::text as name
+  p.email::text as email, p.full_name::text as name, r.external_id as own_id
 from public.partner_lms_enrollments as e
 left join public.partner_courses as c on c.id = e.course_id
 left join public.profiles as p on p.id = e.student_id
+left join courseyard.learners as r on r.profile_id = e.student_id
 where e.id = %(enrolment_id)s;
 
 -- name: enqueue
