@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from courseyard.db.migrate import apply
+from courseyard.db.queries import named_queries
 
 from .conftest import (
     LEA,
@@ -229,3 +233,48 @@ def test_likeness_is_the_extensions_own_wherever_it_was_put(fresh: Database) -> 
     fresh.rows("create schema tools")
     fresh.rows("create extension pg_trgm schema tools")
     assert fresh.rows(ask, [PARTNER_COURSE]) == [{"kind": "package", "score": 0.42}]
+
+
+def test_enrolling_works_on_the_organisations_own_tables(project: Database) -> None:
+    project.rows("delete from partner_lms_enrollments where student_id = %s", LEO)
+    course = [PARTNER_COURSE, [LEO], "pending", True, None]
+    enrolled = project.row("select * from courseyard.partner_enrol_v1(%s, %s, %s, %s, %s)", *course)
+    assert enrolled["outcome"] == "enrolled"
+    item = project.row(
+        "update courseyard.partner_outbox set state = 'working', token = gen_random_uuid() returning id, token"
+    )
+    project.rows(
+        "insert into courseyard.partner_people (provider_id, external_id, profile_id, state) values (%s, 'u1', %s, 'matched')",
+        PROVIDER, LEO,
+    )  # fmt: skip
+    answer = {
+        "external_id": "e1",
+        "record": {"external_id": "e1", "course": "c1", "user": {"external_id": "u1"}, "status": None},
+    }
+    told = [item["id"], item["token"], json.dumps(answer)]
+    project.rows("select courseyard.partner_enrolled_v1(%s, %s, %s)", *told)
+    standing = "select status from partner_lms_enrollments where id = %s"
+    assert project.value(standing, enrolled["enrolment_id"]) == "active"
+    assert (
+        project.value("select row_id from courseyard.partner_keys where external_id = 'e1'") == enrolled["enrolment_id"]
+    )
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        project.rows("select courseyard.partner_enrolled_v1(%s, %s, %s)", *told)
+    assert caught.value.sqlstate == "CY411"
+    row = {"id": str(enrolled["enrolment_id"]), "status": "withdrawn"}
+    project.rows("select courseyard.partner_status_v1(%s)", json.dumps([row]))
+    assert project.value(standing, enrolled["enrolment_id"]) == "withdrawn"
+    assert project.row("select * from courseyard.partner_enrol_v1(%s, %s, %s, %s, %s)", *course)["outcome"] == "again"
+
+
+@pytest.mark.parametrize("area", ["partner_flow", "mappings"])
+def test_every_query_fits_the_organisations_own_tables(project: Database, area: str) -> None:
+    queries = {name: text for name, text in named_queries().items() if name.startswith(f"{area}.")}
+    assert len(queries) > 10
+    for name, text in queries.items():
+        with project.connection.transaction(force_rollback=True):
+            try:
+                project.connection.execute(text.encode(), defaultdict(lambda: None))
+            except psycopg.DatabaseError as error:
+                # A value that is missing is the caller's affair; a column or table that is missing is ours.
+                assert error.sqlstate in {"CY404", "CY411", "23502", "22023"}, (name, str(error))

@@ -185,7 +185,9 @@ class Enrolling:
 
     async def settle(self) -> None:
         """Make the mapped enrolments that are missing, and let completions count as the mappings say."""
-        await self._db.one("partner_flow.settle")
+        while (row := await self._db.one("partner_flow.make_mapped")) and row["made"]:
+            pass
+        await self._db.one("partner_flow.credit")
 
     async def _way(self, enrolment_id: str) -> dict[str, Any]:
         way = await self._db.one("partner_flow.way_in", enrolment_id=enrolment_id)

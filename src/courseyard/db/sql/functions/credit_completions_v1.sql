@@ -5,6 +5,8 @@ create or replace function courseyard.credit_completions_v1()
 returns integer
 language plpgsql
 set search_path = ''
+-- The planner knows nothing of how many rows a mapping brings, and one look at all of them is what is wanted here.
+set enable_nestloop = off
 as $$
 #variable_conflict use_column
 declare

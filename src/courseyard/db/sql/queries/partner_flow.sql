@@ -53,8 +53,11 @@ select p.id::text as id from courseyard.enrolled_people_v1(%(kind)s, %(target_id
 select r.profile_id::text as profile_id, r.enrolment_id::text as id, r.outcome
 from courseyard.partner_enrol_v1(%(course_id)s, %(people)s::uuid[], %(status)s, %(send)s, %(requested_by)s) as r;
 
--- name: settle
-select courseyard.partner_mapped_v1() as made, courseyard.credit_completions_v1() as credited;
+-- name: make_mapped
+select courseyard.partner_mapped_v1() as made;
+
+-- name: credit
+select courseyard.credit_completions_v1() as credited;
 
 -- name: find
 -- As a person, or as the service for administrators.
@@ -173,7 +176,7 @@ update courseyard.partner_outbox as o set
 where o.id = (
   select n.id from courseyard.partner_outbox as n
     where n.provider_id = %(provider_id)s and (n.state = 'waiting' and n.next_try_at <= now()
-      or n.state = 'working' and n.heartbeat_at < now() - %(dead_after)s)
+      or n.state = 'working' and n.heartbeat_at < now() - %(dead_after)s::interval)
     order by n.next_try_at, n.created_at, n.id
     limit 1
     for update skip locked
@@ -194,7 +197,7 @@ where id = %(id)s and token = %(token)s and state = 'working';
 
 -- name: put_off
 update courseyard.partner_outbox set
-  state = 'waiting', next_try_at = now() + %(wait)s, error = %(error)s, advice = %(advice)s, token = null, updated_at = now()
+  state = 'waiting', next_try_at = now() + %(wait)s::interval, error = %(error)s, advice = %(advice)s, token = null, updated_at = now()
 where id = %(id)s and token = %(token)s and state = 'working';
 
 -- name: give_up
@@ -282,7 +285,7 @@ select o.state, count(*) as n from courseyard.partner_outbox as o group by o.sta
 -- name: due_outboxes
 select distinct o.provider_id::text as provider_id from courseyard.partner_outbox as o
 where o.state = 'waiting' and o.next_try_at <= now()
-  or o.state = 'working' and o.heartbeat_at < now() - %(dead_after)s;
+  or o.state = 'working' and o.heartbeat_at < now() - %(dead_after)s::interval;
 
 -- name: restore
 -- A cancelled enrolment that is sent after all.
