@@ -278,3 +278,20 @@ def test_every_query_fits_the_organisations_own_tables(project: Database, area: 
             except psycopg.DatabaseError as error:
                 # A value that is missing is the caller's affair; a column or table that is missing is ours.
                 assert error.sqlstate in {"CY404", "CY411", "23502", "22023"}, (name, str(error))
+
+
+def test_after_a_table_was_dropped_and_made_again_the_engines_rows_are_put_right(fresh: Database) -> None:
+    mapped(fresh, scorm_package_id=SAFETY)
+    complete_at_partner(fresh)
+    settle(fresh)
+    fresh.rows("drop table partner_course_mappings cascade")
+    apply(fresh.url)
+    assert fresh.rows("select * from courseyard.partner_mapped") == []
+    assert fresh.row("select mapping_id, source_title from courseyard.credits") == {
+        "mapping_id": None, "source_title": "Forklifts",
+    }  # fmt: skip
+    keys = fresh.rows(
+        "select conname from pg_constraint where conname in ('partner_mapped_mapping_fkey', 'credits_mapping_fkey')"
+    )
+    assert len(keys) == 2
+    assert settle(fresh) == 0

@@ -28,8 +28,8 @@ TYPES: dict[str, str] = {
     "side counts for the other.",
     "credit": "The partner's course counts here. Who is enrolled at the partner is enrolled here too, and a "
     "completion at the partner counts here; not the other way.",
-    "prerequisite": "The partner's course comes before ours. Told to people; enrols and completes nothing.",
-    "elective": "The partner's course may be chosen beside ours. Told to people; enrols and completes nothing.",
+    "prerequisite": "The partner's course comes before ours. For information only: enrols and completes nothing.",
+    "elective": "The partner's course may be chosen beside ours. For information only: enrols and completes nothing.",
 }
 
 TARGETS: dict[str, str] = {"package": "Package", "course": "Course", "program": "Program"}

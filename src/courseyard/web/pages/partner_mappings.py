@@ -111,7 +111,7 @@ async def decide(request: Request) -> Response:
             await mappings.add(links, forms.text(form, "type"), caller.profile_id)
     except CourseyardError as error:
         return await _suggestions(request, error)
-    return back(f"{_PATH}/suggestions", "saved")
+    return back(f"{_PATH}/suggestions?done=saved{forms.query_of(request, 'provider', 'page')}")
 
 
 async def _list(
