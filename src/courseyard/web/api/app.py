@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from courseyard import __version__
 from courseyard.errors import CourseyardError, InvalidInputError, MalformedBodyError
-from courseyard.web.api import enrollments, packages, partner_enrollments, tokens
+from courseyard.web.api import enrollments, packages, partner_enrollments, providers, tokens, webhooks
 from courseyard.web.context import Services
 from courseyard.web.problems import (
     invalid_fields,
@@ -50,6 +50,11 @@ def create_api(services: Services) -> FastAPI:
         enrollments.router,
         partner_enrollments.mappings,
         partner_enrollments.enrollments,
+        providers.kinds_router,
+        providers.providers,
+        providers.runs,
+        webhooks.webhooks,
+        webhooks.credentials,
         tokens.router,
     ):
         api.include_router(router)
