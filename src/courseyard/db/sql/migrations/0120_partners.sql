@@ -216,64 +216,22 @@ create unique index if not exists partner_inbox_delivery_key
   on courseyard.partner_inbox (provider_id, delivery_id);
 create index if not exists partner_inbox_waiting_idx on courseyard.partner_inbox (provider_id, id) where done_at is null;
 
--- After the guide's drop block, or that of a base table, rows hang in the air and keys are gone: both are put right.
-do $keys$
-declare
-  wanted record;
+do $guard$
 begin
-  for wanted in
-    select * from (values
-      ('sync_runs', 'sync_runs_log_fkey', 'id', 'public.lms_sync_log'),
-      ('sync_runs', 'sync_runs_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('partner_settings', 'partner_settings_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('partner_catalogue', 'partner_catalogue_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('partner_keys', 'partner_keys_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('partner_people', 'partner_people_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('partner_people', 'partner_people_profile_fkey', 'profile_id', 'public.profiles'),
-      ('partner_aside', 'partner_aside_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('sync_cursors', 'sync_cursors_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('sync_failures', 'sync_failures_provider_fkey', 'provider_id', 'public.partner_lms_providers'),
-      ('partner_inbox', 'partner_inbox_provider_fkey', 'provider_id', 'public.partner_lms_providers')
-    ) as list (table_name, name, column_name, parent)
-    where not exists (
-      select from pg_catalog.pg_constraint as c
-        where c.conrelid = ('courseyard.' || list.table_name)::regclass and c.conname = list.name
-    )
-  loop
-    execute format('delete from courseyard.%1$I as child where child.%2$I is not null and not exists '
-      || '(select from %3$s as parent where parent.id = child.%2$I)',
-      wanted.table_name, wanted.column_name, wanted.parent);
-    execute format('alter table courseyard.%I add constraint %I foreign key (%I) references %s (id) on delete cascade',
-      wanted.table_name, wanted.name, wanted.column_name, wanted.parent);
-  end loop;
+  perform courseyard.restore_key('sync_runs', 'sync_runs_log_fkey', 'id', 'lms_sync_log');
+  perform courseyard.restore_key('sync_runs', 'sync_runs_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('partner_settings', 'partner_settings_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('partner_catalogue', 'partner_catalogue_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('partner_keys', 'partner_keys_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('partner_people', 'partner_people_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('partner_people', 'partner_people_profile_fkey', 'profile_id', 'profiles');
+  perform courseyard.restore_key('partner_aside', 'partner_aside_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('sync_cursors', 'sync_cursors_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('sync_failures', 'sync_failures_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.restore_key('partner_inbox', 'partner_inbox_provider_fkey', 'provider_id', 'partner_lms_providers');
+  perform courseyard.guard_tables();
 end
-$keys$;
-
--- A new table is nobody's but the service's, with row level security on (0090 and 0091 did this for earlier ones).
-do $access$
-declare
-  made regclass;
-begin
-  foreach made in array array['courseyard.partner_settings', 'courseyard.partner_catalogue', 'courseyard.partner_keys',
-    'courseyard.partner_people', 'courseyard.partner_aside', 'courseyard.sync_runs', 'courseyard.sync_cursors',
-    'courseyard.sync_changes', 'courseyard.sync_failures', 'courseyard.partner_inbox']::regclass[]
-  loop
-    execute format('revoke all on %s from public, anon, authenticated', made);
-    execute format('grant all on %s to service_role', made);
-    execute format('alter table %s enable row level security', made);
-    if not (select r.rolbypassrls or r.rolsuper from pg_catalog.pg_roles as r where r.rolname = 'service_role')
-      and not exists (select from pg_catalog.pg_policy as p where p.polrelid = made and p.polname = 'courseyard_service')
-    then
-      execute format('create policy courseyard_service on %s to service_role using (true) with check (true)', made);
-    end if;
-  end loop;
-end
-$access$;
-revoke all on all sequences in schema courseyard from public, anon, authenticated;
-grant all on all sequences in schema courseyard to service_role;
-
-revoke all on courseyard.compared_catalogue from public, anon, authenticated;
-grant all on courseyard.compared_catalogue to service_role;
+$guard$;
 
 -- One record of a batch on its way through the functions below: what is to be done with it, and the rows it is about.
 do $type$

@@ -115,61 +115,22 @@ create index if not exists credits_by_enrollment_idx on courseyard.credits (by_e
 create index if not exists credits_by_partner_idx on courseyard.credits (by_partner_enrollment_id);
 create index if not exists credits_mapping_idx on courseyard.credits (mapping_id);
 
--- After the guide's drop block, or that of a base table, rows hang in the air and keys are gone: both are put right.
-do $keys$
-declare
-  wanted record;
+do $guard$
 begin
-  for wanted in
-    select * from (values
-      ('mapping_dismissals', 'mapping_dismissals_course_fkey', 'partner_course_id', 'partner_courses', 'cascade'),
-      ('partner_outbox', 'partner_outbox_provider_fkey', 'provider_id', 'partner_lms_providers', 'cascade'),
-      ('partner_outbox', 'partner_outbox_enrollment_fkey', 'partner_enrollment_id', 'partner_lms_enrollments', 'cascade'),
-      ('partner_mapped', 'partner_mapped_partner_fkey', 'partner_enrollment_id', 'partner_lms_enrollments', 'cascade'),
-      ('partner_mapped', 'partner_mapped_mapping_fkey', 'mapping_id', 'partner_course_mappings', 'cascade'),
-      ('partner_mapped', 'partner_mapped_enrollment_fkey', 'enrollment_id', 'enrollments', 'set null'),
-      ('partner_mapped', 'partner_mapped_scorm_fkey', 'scorm_enrollment_id', 'scorm_enrollments', 'set null'),
-      ('credits', 'credits_scorm_fkey', 'scorm_enrollment_id', 'scorm_enrollments', 'cascade'),
-      ('credits', 'credits_enrollment_fkey', 'enrollment_id', 'enrollments', 'cascade'),
-      ('credits', 'credits_partner_fkey', 'partner_enrollment_id', 'partner_lms_enrollments', 'cascade'),
-      ('credits', 'credits_by_scorm_fkey', 'by_scorm_enrollment_id', 'scorm_enrollments', 'set null'),
-      ('credits', 'credits_by_enrollment_fkey', 'by_enrollment_id', 'enrollments', 'set null'),
-      ('credits', 'credits_by_partner_fkey', 'by_partner_enrollment_id', 'partner_lms_enrollments', 'set null'),
-      ('credits', 'credits_mapping_fkey', 'mapping_id', 'partner_course_mappings', 'set null')
-    ) as list (table_name, name, column_name, parent, action)
-    where not exists (
-      select from pg_catalog.pg_constraint as c
-        where c.conrelid = ('courseyard.' || list.table_name)::regclass and c.conname = list.name
-    )
-  loop
-    execute format(case wanted.action when 'cascade' then 'delete from courseyard.%1$I as child'
-        else 'update courseyard.%1$I as child set %2$I = null' end
-      || ' where child.%2$I is not null and not exists (select from public.%3$I as parent where parent.id = child.%2$I)',
-      wanted.table_name, wanted.column_name, wanted.parent);
-    execute format('alter table courseyard.%I add constraint %I foreign key (%I) references public.%I (id) on delete %s',
-      wanted.table_name, wanted.name, wanted.column_name, wanted.parent, wanted.action);
-  end loop;
+  perform courseyard.restore_key('mapping_dismissals', 'mapping_dismissals_course_fkey', 'partner_course_id', 'partner_courses', 'cascade');
+  perform courseyard.restore_key('partner_outbox', 'partner_outbox_provider_fkey', 'provider_id', 'partner_lms_providers', 'cascade');
+  perform courseyard.restore_key('partner_outbox', 'partner_outbox_enrollment_fkey', 'partner_enrollment_id', 'partner_lms_enrollments', 'cascade');
+  perform courseyard.restore_key('partner_mapped', 'partner_mapped_partner_fkey', 'partner_enrollment_id', 'partner_lms_enrollments', 'cascade');
+  perform courseyard.restore_key('partner_mapped', 'partner_mapped_mapping_fkey', 'mapping_id', 'partner_course_mappings', 'cascade');
+  perform courseyard.restore_key('partner_mapped', 'partner_mapped_enrollment_fkey', 'enrollment_id', 'enrollments', 'set null');
+  perform courseyard.restore_key('partner_mapped', 'partner_mapped_scorm_fkey', 'scorm_enrollment_id', 'scorm_enrollments', 'set null');
+  perform courseyard.restore_key('credits', 'credits_scorm_fkey', 'scorm_enrollment_id', 'scorm_enrollments', 'cascade');
+  perform courseyard.restore_key('credits', 'credits_enrollment_fkey', 'enrollment_id', 'enrollments', 'cascade');
+  perform courseyard.restore_key('credits', 'credits_partner_fkey', 'partner_enrollment_id', 'partner_lms_enrollments', 'cascade');
+  perform courseyard.restore_key('credits', 'credits_by_scorm_fkey', 'by_scorm_enrollment_id', 'scorm_enrollments', 'set null');
+  perform courseyard.restore_key('credits', 'credits_by_enrollment_fkey', 'by_enrollment_id', 'enrollments', 'set null');
+  perform courseyard.restore_key('credits', 'credits_by_partner_fkey', 'by_partner_enrollment_id', 'partner_lms_enrollments', 'set null');
+  perform courseyard.restore_key('credits', 'credits_mapping_fkey', 'mapping_id', 'partner_course_mappings', 'set null');
+  perform courseyard.guard_tables();
 end
-$keys$;
-
--- A new table is nobody's but the service's, with row level security on (0090 and 0091 did this for earlier ones).
-do $access$
-declare
-  made regclass;
-begin
-  foreach made in array array['courseyard.mapping_dismissals', 'courseyard.partner_outbox', 'courseyard.partner_mapped',
-    'courseyard.credits']::regclass[]
-  loop
-    execute format('revoke all on %s from public, anon, authenticated', made);
-    execute format('grant all on %s to service_role', made);
-    execute format('alter table %s enable row level security', made);
-    if not (select r.rolbypassrls or r.rolsuper from pg_catalog.pg_roles as r where r.rolname = 'service_role')
-      and not exists (select from pg_catalog.pg_policy as p where p.polrelid = made and p.polname = 'courseyard_service')
-    then
-      execute format('create policy courseyard_service on %s to service_role using (true) with check (true)', made);
-    end if;
-  end loop;
-end
-$access$;
-revoke all on all sequences in schema courseyard from public, anon, authenticated;
-grant all on all sequences in schema courseyard to service_role;
+$guard$;

@@ -45,24 +45,11 @@ create index if not exists webhook_notices_due_idx on courseyard.webhook_notices
   where state in ('waiting', 'sending');
 create index if not exists webhook_notices_endpoint_idx on courseyard.webhook_notices (endpoint_id, place desc);
 
-do $access$
-declare
-  made regclass;
+do $guard$
 begin
-  foreach made in array array['courseyard.webhook_endpoints', 'courseyard.webhook_notices']::regclass[] loop
-    execute format('revoke all on %s from public, anon, authenticated', made);
-    execute format('grant all on %s to service_role', made);
-    execute format('alter table %s enable row level security', made);
-    if not (select r.rolbypassrls or r.rolsuper from pg_catalog.pg_roles as r where r.rolname = 'service_role')
-      and not exists (select from pg_catalog.pg_policy as p where p.polrelid = made and p.polname = 'courseyard_service')
-    then
-      execute format('create policy courseyard_service on %s to service_role using (true) with check (true)', made);
-    end if;
-  end loop;
+  perform courseyard.guard_tables();
 end
-$access$;
-revoke all on all sequences in schema courseyard from public, anon, authenticated;
-grant all on all sequences in schema courseyard to service_role;
+$guard$;
 
 -- Notices for everybody who wants events of this type. Without an endpoint it costs one look at an empty table.
 create or replace function courseyard.notify_webhooks(

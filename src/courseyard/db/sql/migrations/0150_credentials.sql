@@ -36,43 +36,11 @@ create table if not exists courseyard.credential_reminders (
     references public.partner_credentials (id) on delete cascade
 );
 
-do $keys$
-declare
-  wanted record;
+do $guard$
 begin
-  for wanted in
-    select * from (values
-      ('credential_files', 'credential_files_credential_fkey'),
-      ('credential_checks', 'credential_checks_credential_fkey'),
-      ('credential_reminders', 'credential_reminders_credential_fkey')
-    ) as list (table_name, name)
-    where not exists (
-      select from pg_catalog.pg_constraint as c
-        where c.conrelid = ('courseyard.' || list.table_name)::regclass and c.conname = list.name
-    )
-  loop
-    execute format('delete from courseyard.%1$I as child where not exists '
-      || '(select from public.partner_credentials as parent where parent.id = child.credential_id)', wanted.table_name);
-    execute format('alter table courseyard.%I add constraint %I foreign key (credential_id) '
-      || 'references public.partner_credentials (id) on delete cascade', wanted.table_name, wanted.name);
-  end loop;
+  perform courseyard.restore_key('credential_files', 'credential_files_credential_fkey', 'credential_id', 'partner_credentials');
+  perform courseyard.restore_key('credential_checks', 'credential_checks_credential_fkey', 'credential_id', 'partner_credentials');
+  perform courseyard.restore_key('credential_reminders', 'credential_reminders_credential_fkey', 'credential_id', 'partner_credentials');
+  perform courseyard.guard_tables();
 end
-$keys$;
-
-do $access$
-declare
-  made regclass;
-begin
-  foreach made in array array['courseyard.credential_files', 'courseyard.credential_checks',
-    'courseyard.credential_reminders']::regclass[] loop
-    execute format('revoke all on %s from public, anon, authenticated', made);
-    execute format('grant all on %s to service_role', made);
-    execute format('alter table %s enable row level security', made);
-    if not (select r.rolbypassrls or r.rolsuper from pg_catalog.pg_roles as r where r.rolname = 'service_role')
-      and not exists (select from pg_catalog.pg_policy as p where p.polrelid = made and p.polname = 'courseyard_service')
-    then
-      execute format('create policy courseyard_service on %s to service_role using (true) with check (true)', made);
-    end if;
-  end loop;
-end
-$access$;
+$guard$;
