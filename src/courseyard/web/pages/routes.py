@@ -12,9 +12,12 @@ from courseyard.web.pages import (
     packages,
     partner_enrolments,
     partner_mappings,
+    partner_people,
     people,
     providers,
     sign_in,
+    sync_log,
+    waiting_records,
     webhooks,
 )
 
@@ -31,6 +34,9 @@ def all_routes() -> list[BaseRoute]:
         *catalogue.routes,
         *credentials.routes,
         *webhooks.routes,
+        *sync_log.routes,
+        *partner_people.routes,
+        *waiting_records.routes,
         *partner_mappings.routes,
         *partner_enrolments.routes,
     ]

@@ -1,0 +1,197 @@
+"""Pages of the sync log: what each run did, live while it works, and taking it back. For administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from courseyard.errors import CourseyardError
+from courseyard.limits import PAGE_SIZE
+from courseyard.web.context import services
+from courseyard.web.pages import forms
+from courseyard.web.pages.credentials import admin
+from courseyard.web.pages.rendering import back, page
+
+STATUSES = ("running", "succeeded", "partial", "failed", "cancelled")
+TYPES = (
+    "full", "catalogue", "enrolments", "progress", "credentials", "drift", "webhook", "import", "replay", "undo",
+)  # fmt: skip
+KINDS = {"course": "Courses", "enrolment": "Enrolments", "module": "Module progress", "credential": "Credentials"}
+OUTCOMES = {
+    "created": "added",
+    "updated": "changed",
+    "unchanged": "as before",
+    "older": "older than what stands",
+    "skipped": "left aside on purpose",
+    "gone": "gone at the partner",
+    "failed": "could not be written and wait",
+}
+TABLES = {
+    "partner_courses": "Course",
+    "partner_lms_enrollments": "Enrolment",
+    "external_module_progress": "Module",
+    "partner_credentials": "Credential",
+}
+# Keys and stamps of our own, which say nothing to a reader.
+_UNTOLD = frozenset(
+    {
+        "id", "created_at", "updated_at", "provider_id", "partner_id", "student_id", "user_id", "course_id",
+        "partner_enrollment_id", "metadata",
+    }
+)  # fmt: skip
+_TITLES = ("course_name", "module_name", "credential_name", "external_enrollment_id")
+_CHANGES_SHOWN = 25
+
+
+async def show_log(request: Request) -> Response:
+    """All runs, with filters."""
+    await admin(request)
+    svc = services(request)
+    status, sync_type = request.query_params.get("status"), request.query_params.get("type")
+    chosen = {
+        "provider_id": forms.query_id(request, "provider"),
+        "status": status if status in STATUSES else None,
+        "sync_type": sync_type if sync_type in TYPES else None,
+    }
+    rows = await svc.db.all("sync.log", **chosen, limit=PAGE_SIZE, offset=forms.offset_of(request))
+    return page(
+        request,
+        "sync_log.html",
+        runs=rows,
+        total=rows[0]["total"] if rows else 0,
+        providers=await svc.hub.providers.all(),
+        chosen=chosen,
+        statuses=STATUSES,
+        types=TYPES,
+        page_number=forms.page_of(request),
+        page_size=PAGE_SIZE,
+    )
+
+
+async def show_run(request: Request) -> Response:
+    """One run."""
+    await admin(request)
+    return await _run(request, "sync_run.html")
+
+
+async def show_state(request: Request) -> Response:
+    """The part that changes while the run works."""
+    await admin(request)
+    return await _run(request, "sync_run_state.html")
+
+
+async def cancel(request: Request) -> Response:
+    """Ask the run to stop."""
+    await admin(request)
+    run_id = forms.path_id(request)
+    try:
+        await services(request).hub.runs.cancel(run_id)
+    except CourseyardError as error:
+        return await _run(request, "sync_run.html", error)
+    return back(f"/partners/log/{run_id}", "cancelling")
+
+
+async def show_undo(request: Request) -> Response:
+    """Say what an undo would do, and ask."""
+    await admin(request)
+    return page(request, "sync_undo.html", run=await services(request).hub.runs.run(forms.path_id(request)))
+
+
+async def undo(request: Request) -> Response:
+    """Take back what the run wrote."""
+    caller = await admin(request)
+    run_id = forms.path_id(request)
+    try:
+        await services(request).hub.runs.undo(run_id, caller.profile_id)
+    except CourseyardError as error:
+        return await _run(request, "sync_run.html", error)
+    return back(f"/partners/log/{run_id}", "undone")
+
+
+async def _run(request: Request, template: str, error: CourseyardError | None = None) -> Response:
+    svc, run_id = services(request), forms.path_id(request)
+    run = await svc.hub.runs.run(run_id)
+    told = run["sync_data"] or {}
+    written = await svc.db.all(
+        "sync.changes", run_id=run_id, limit=_CHANGES_SHOWN, offset=(forms.page_of(request) - 1) * _CHANGES_SHOWN
+    )
+    waiting = await svc.db.all(
+        "partners.failures", provider_id=run["provider_id"], open=True, code=None, run_id=run_id, limit=10, offset=0
+    )
+    return page(
+        request,
+        template,
+        error.status if error else 200,
+        run=run,
+        running=run["status"] == "running",
+        phase=_phase(run, told),
+        counts=[(KINDS[kind], _outcomes(run["counts"][kind])) for kind in KINDS if kind in (run["counts"] or {})],
+        problems=told.get("problems") or run["problems"] or [],
+        preview=[_difference(change) for change in told.get("preview") or []],
+        changes=[_difference(change) for change in written],
+        changes_total=written[0]["total"] if written else 0,
+        changes_shown=_CHANGES_SHOWN,
+        page_number=forms.page_of(request),
+        waiting=waiting,
+        waiting_total=waiting[0]["total"] if waiting else 0,
+        error=error,
+    )
+
+
+def _phase(run: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """In a sentence, what a run is at."""
+    if run["cancel_requested"]:
+        return "Stopping after the records that are being written."
+    if told.get("waiting_because"):
+        return f"Trying again after: {told['waiting_because']}"
+    if not run["begun"]:
+        return "Waiting for its turn: runs of one partner work one after another."
+    return f"Fetching {run['stream']}." if run["stream"] else "At work."
+
+
+def _outcomes(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What became of the records of a kind, in words. "Written" is told by what it was: added, changed, or neither."""
+    shown = dict(counts)
+    same = shown.pop("write", 0) - shown.get("created", 0) - shown.get("updated", 0)
+    shown["unchanged"] = shown.get("unchanged", 0) + max(same, 0)
+    return [(words, shown[name]) for name, words in OUTCOMES.items() if shown.get(name)]
+
+
+def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
+    """A change as people read it: only the fields that differ."""
+    before, after = change["before"] or {}, change["after"] or {}
+    names = [
+        name
+        for name in after
+        if name not in _UNTOLD and before.get(name) != after[name] and not (name not in before and after[name] is None)
+    ]
+    return {
+        "table": TABLES.get(change["table_name"], change["table_name"]),
+        "title": after.get("course_name")
+        or after.get("module_name")
+        or after.get("credential_name")
+        or change["row_id"],
+        "is_new": change["before"] is None,
+        "fields": [(name, _value(before.get(name)), _value(after[name])) for name in names],
+    }
+
+
+def _value(value: Any) -> str:
+    if value is None or value == {}:
+        return "–"
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+routes = [
+    Route("/partners/log", show_log, methods=["GET"]),
+    Route("/partners/log/{id}", show_run, methods=["GET"]),
+    Route("/partners/log/{id}/state", show_state, methods=["GET"]),
+    Route("/partners/log/{id}/cancel", cancel, methods=["POST"]),
+    Route("/partners/log/{id}/undo", show_undo, methods=["GET"]),
+    Route("/partners/log/{id}/undo", undo, methods=["POST"]),
+]

@@ -1,0 +1,169 @@
+"""The sync log, accounts and waiting records as an administrator sees and uses them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fix_web import RunningSite
+from partners.scripted import Scripted, course, draft, enrolment, module, page, scripted_kind
+
+from courseyard.errors import PartnerRefusedError
+from courseyard.partners.connector import Stream
+
+
+@pytest.fixture
+def partner(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Scripted]]:
+    with scripted_kind(monkeypatch) as kind:
+        yield kind
+
+
+class Office:
+    """An administrator at a provider's pages."""
+
+    def __init__(self, site: RunningSite, **settings: Any) -> None:
+        self.site, self.hub = site, site.services.hub
+        self.id = site.run(
+            self.hub.providers.save(draft(**{"import_rule": "all", "schedule_minutes": None, **settings}))
+        )
+        self.admin = site.browser(site.person("admin"))
+        self.own = f"/partners/providers/{self.id}"
+
+    def run(self, *streams: Stream, **how: Any) -> str:
+        run_id = self.site.run(self.hub.runs.start(self.id, streams, **how))
+        self.site.work()
+        return str(run_id)
+
+    def text(self, path: str, status: int = 200) -> str:
+        answer = self.admin.get(path)
+        assert answer.status_code == status, answer.text
+        return words(answer)
+
+
+def words(answer: httpx.Response) -> str:
+    """A page's text, white space folded."""
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+
+
+@pytest.fixture
+def office(site: RunningSite, partner: type[Scripted]) -> Office:
+    return Office(site)
+
+
+def test_the_log_lists_runs_and_filters_them(partner: type[Scripted], office: Office) -> None:
+    assert "Nothing has run yet" in office.text("/partners/log")
+    partner.script = {Stream.CATALOGUE: [page(course(1))]}
+    office.run(Stream.CATALOGUE)
+    partner.script = {Stream.CATALOGUE: [PartnerRefusedError("The token is not accepted.")]}
+    office.run(Stream.CATALOGUE)
+    assert "2 runs" in office.text("/partners/log")
+    failed = office.text("/partners/log?status=failed")
+    assert "1 run" in failed and "The token is not accepted." in failed
+    assert "No run like this." in office.text("/partners/log?type=drift")
+
+
+def test_a_run_tells_what_became_of_the_records(partner: type[Scripted], office: Office) -> None:
+    partner.script = {Stream.CATALOGUE: [page(course(1), course(2))], Stream.ENROLMENTS: [page(enrolment(1))]}
+    run = office.run()
+    text = office.text(f"/partners/log/{run}")
+    assert "Courses 2 added" in text and "Enrolments 1 could not be written and wait" in text
+    assert "1 record of this run still waits" in text and "Nobody here is known" in text
+    partner.script = {Stream.CATALOGUE: [page(course(1, code="NEW"))], Stream.ENROLMENTS: []}
+    text = office.text(f"/partners/log/{office.run(Stream.CATALOGUE)}")
+    assert "course_code – → NEW" in text
+
+
+def test_a_run_that_works_says_at_what_and_can_be_stopped(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    run = site.run(office.hub.runs.start(office.id, [Stream.CATALOGUE]))
+    path = f"/partners/log/{run}"
+    assert "Waiting for its turn" in office.text(path)
+    assert "hx-get" in office.admin.get(f"{path}/state").text
+    site.sql('update public.lms_sync_log set sync_data = sync_data || \'{"waiting_because": "it is down."}\'')
+    assert "Trying again after: it is down." in office.text(path)
+    assert office.admin.post(f"{path}/cancel").status_code == 303
+    text = office.text(path)
+    assert "Cancelled" in text and "hx-get" not in office.admin.get(f"{path}/state").text
+    assert office.admin.post(f"{path}/cancel").status_code == 409
+
+
+def test_a_dry_run_shows_what_it_would_change(partner: type[Scripted], office: Office) -> None:
+    partner.script = {Stream.CATALOGUE: [page(course(1))]}
+    text = office.text(f"/partners/log/{office.run(Stream.CATALOGUE, dry_run=True)}")
+    assert "What it would change" in text and "Course 1" in text and "Nothing was written" in text
+
+
+def test_undo_asks_first_and_is_told_after(site: RunningSite, partner: type[Scripted], office: Office) -> None:
+    partner.script = {Stream.CATALOGUE: [page(course(1))]}
+    run = office.run(Stream.CATALOGUE)
+    assert "Rows that somebody has changed since stay" in office.text(f"/partners/log/{run}/undo")
+    assert office.admin.post(f"/partners/log/{run}/undo").status_code == 303
+    assert site.sql("select count(*) from public.partner_courses") == [(0,)]
+    assert "Undone" in office.text(f"/partners/log/{run}")
+    again = office.admin.post(f"/partners/log/{run}/undo")
+    assert again.status_code == 409 and "undone before" in words(again)
+
+
+def test_accounts_are_decided_and_what_waited_follows(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1))],
+        Stream.ENROLMENTS: [page(enrolment(1), enrolment(2, "leo"), enrolment(3, "kim"))],
+        Stream.PROGRESS: [page(module(1, status="completed"))],
+    }
+    site.sql("insert into public.profiles (email, full_name) values ('leo@example.org', 'A'), ('LEO@example.org', 'B')")
+    office.run()
+    people = f"{office.own}/people"
+    text = office.text(people)
+    assert "3 accounts" in text and "It is A" in text and text.index("Leo") < text.index("Lea"), "ambiguous ones first"
+    unknown = office.admin.post(people, data={"account": "u-lea", "how": "email", "email": "nobody@example.org"})
+    assert unknown.status_code == 422 and "nobody@example.org" in words(unknown)
+    lea = site.person(email="lea@work.example")
+    answer = office.admin.post(people, data={"account": "u-lea", "how": "email", "email": "lea@work.example"})
+    assert answer.status_code == 303 and "run=" in answer.headers["location"]
+    assert "look at the run" in office.text(answer.headers["location"])
+    office.admin.post(people, data={"account": "u-kim", "how": "make", "email": "kim@example.org", "name": "Kim"})
+    [(candidate,)] = site.sql("select id::text from public.profiles where full_name = 'B'")
+    office.admin.post(people, data={"account": "u-leo", "how": "candidate", "profile": candidate})
+    site.work()
+    assert site.sql("select count(*) from public.partner_lms_enrollments") == [(3,)]
+    assert site.sql("select user_id::text from public.external_module_progress") == [(lea,)]
+    assert "Decided by a person" in office.text(f"{people}?state=matched")
+    office.admin.post(people, data={"account": "u-kim", "how": "ignore"})
+    assert "Kim" in office.text(f"{people}?state=ignored")
+
+
+def test_waiting_records_are_explained_tried_again_and_dropped(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1), rejected=[({"bad": 1}, "it has no identifier")])],
+        Stream.ENROLMENTS: [page(enrolment(1))],
+    }
+    office.run()
+    waiting = f"{office.own}/waiting"
+    text = office.text(waiting)
+    assert "Person not known" in text and "Not understood" in text and "All: 2 records" in text
+    assert "Person not known: 1 record" in office.text(f"{waiting}?code=person-unknown")
+    answer = office.admin.post(f"{waiting}/replay")
+    assert answer.status_code == 303
+    site.work()
+    assert "All: 2 records" in office.text(waiting)
+    assert office.admin.post(f"{waiting}/drop", data={}).status_code == 422
+    assert office.admin.post(f"{waiting}/drop", data={"code": "not-understood"}).status_code == 303
+    [(record,)] = site.sql("select id from courseyard.sync_failures where resolved_at is null")
+    office.admin.post(f"{waiting}/drop", data={"record": str(record)})
+    assert "Nothing waits" in office.text(waiting)
+
+
+@pytest.mark.parametrize("role", ["student", "instructor"])
+def test_nobody_else_sees_them(site: RunningSite, office: Office, role: str) -> None:
+    someone = site.browser(site.person(role))
+    for path in ("/partners/log", f"{office.own}/people", f"{office.own}/waiting"):
+        assert someone.get(path).status_code == 403, path
+    assert someone.post(f"{office.own}/waiting/drop", data={"code": "refused"}).status_code == 403
