@@ -7,15 +7,17 @@ it is. Jobs of one lock run one after another; a job whose worker died is taken 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import procrastinate
 import structlog
-from procrastinate import JobContext, RetryStrategy
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Job, Status
 
-from courseyard.errors import PartnerError
+from courseyard.errors import DatabaseBusyError, DatabaseUnreachableError, PartnerError
 from courseyard.limits import SYNC_TRIES
 from courseyard.partners.hub import Hub
 
@@ -30,8 +32,24 @@ _POLL_SECONDS = 2.0
 # A worker that has not been heard of for this long is dead, and its jobs go to another one.
 _STALLED_SECONDS = 30.0
 
-# Seconds to the next try: 4, 16, 64, 256, 1,024.
-_RETRY = RetryStrategy(max_attempts=SYNC_TRIES - 1, exponential_wait=4, retry_exceptions=[PartnerError])
+
+class _Again(BaseRetryStrategy):
+    """Whether a job has another try: at once where its worker was stopped, later where waiting may help."""
+
+    def __init__(self, *passing: type[Exception]) -> None:
+        self._passing = passing
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision(retry_in={"seconds": 0})
+        if not isinstance(exception, self._passing) or job.attempts >= SYNC_TRIES - 1:
+            return None
+        # 4, 16, 64, 256, 1,024 seconds.
+        return RetryDecision(retry_in={"seconds": 4 ** (job.attempts + 1)})
+
+
+_IF_STOPPED = _Again()
+_IF_PASSING = _Again(PartnerError, DatabaseBusyError, DatabaseUnreachableError)
 
 
 class Jobs:
@@ -48,6 +66,7 @@ class Jobs:
             app = await stack.enter_async_context(self._app().open_async())
             await _rescue(app)
             await _each(self._seal_anew)
+            await stack.enter_async_context(_rescuing(app))
             await app.run_worker_async(
                 queues=[QUEUE],
                 concurrency=_CONCURRENCY,
@@ -85,29 +104,28 @@ class Jobs:
 
 
 def _register(app: procrastinate.App, hub: Hub) -> None:
-    @app.task(name="sync_run", queue=QUEUE, retry=_RETRY, pass_context=True)
+    @app.task(name="sync_run", queue=QUEUE, retry=_IF_PASSING, pass_context=True)
     async def sync_run(context: JobContext, run_id: str) -> None:
         attempts = context.job.attempts if context.job else 0
         await hub.syncs.work(run_id, last_try=attempts >= SYNC_TRIES - 1)
         await hub.enrolling.settle()
 
-    @app.task(name="sync_inbox", queue=QUEUE)
+    @app.task(name="sync_inbox", queue=QUEUE, retry=_IF_STOPPED)
     async def sync_inbox(provider_id: str) -> None:
         await hub.schedule.work_inbox(provider_id)
         await hub.enrolling.settle()
 
-    @app.task(name="partner_outbox", queue=QUEUE)
+    @app.task(name="partner_outbox", queue=QUEUE, retry=_IF_STOPPED)
     async def partner_outbox(provider_id: str) -> None:
         await hub.outbox.work(provider_id)
 
-    @app.task(name="deliver_webhooks", queue=QUEUE)
+    @app.task(name="deliver_webhooks", queue=QUEUE, retry=_IF_STOPPED)
     async def deliver_webhooks() -> None:
         await hub.webhooks.deliver()
 
     @app.periodic(cron="* * * * *")
     @app.task(name="minute", queue=QUEUE, lock="minute", queueing_lock="minute")
     async def minute(timestamp: int) -> None:  # noqa: ARG001  # given by the periodic
-        await _rescue(app)
         await _each(
             hub.schedule.minute, hub.webhooks.minute, hub.credentials.minute, hub.outbox.minute, hub.enrolling.settle
         )
@@ -126,8 +144,29 @@ async def _each(*tasks: Callable[[], Awaitable[None]]) -> None:
             log.error("jobs: a regular task failed", error=repr(failure))
 
 
+@asynccontextmanager
+async def _rescuing(app: procrastinate.App) -> AsyncIterator[None]:
+    """Rescue again and again, apart from the queue: a job of it may wait for the very lock that a dead worker holds."""
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(_STALLED_SECONDS)
+            await _each(lambda: _rescue(app))
+
+    task = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def _rescue(app: procrastinate.App) -> None:
     """Give jobs whose worker died back to the queue."""
     for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_STALLED_SECONDS):
         log.warning("jobs: taking up a job whose worker is gone", task=job.task_name)
-        await app.job_manager.retry_job(job)
+        try:
+            await app.job_manager.retry_job(job)
+        except UniqueViolation:
+            # The same job was asked for again meanwhile: that one waits for this one's lock.
+            await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)

@@ -22,6 +22,7 @@ from courseyard.errors import (
     ConflictError,
     CourseyardError,
     DatabaseBusyError,
+    DatabaseUnreachableError,
     InvalidInputError,
     PartnerAnswerError,
     PartnerError,
@@ -48,6 +49,9 @@ log = structlog.get_logger()
 
 # What the database says to a record that is at fault itself: the rest of its batch is written without it.
 _AT_FAULT = (ConflictError, InvalidInputError)
+
+# What passes by itself, and is nobody's fault.
+_PASSING = (DatabaseBusyError, DatabaseUnreachableError)
 
 _BUSY_TRIES = 5
 
@@ -98,7 +102,8 @@ class Syncs:
         ``last_try``: whether nobody will come back to it, so that a partner that is down ends it.
 
         Raises:
-            PartnerError: the partner is down or busy and this is not the last try; the run stays as it is.
+            PartnerError, DatabaseBusyError, DatabaseUnreachableError: the partner or the database is down or busy and
+                this is not the last try; the run stays as it is.
         """
         token = str(uuid4())
         row = await self._db.one("sync.claim", run_id=run_id, token=token)
@@ -120,6 +125,9 @@ class Syncs:
             await self._add_problem(run, run.stream, error)
             await self._finish(run)
         except CourseyardError as error:
+            if isinstance(error, _PASSING) and not last_try:
+                log.warning("sync: the database was not there for a moment; the run goes on later", run_id=run_id)
+                raise
             await self._add_problem(run, run.stream, error)
             await self._finish(run)
         except Exception as error:
@@ -136,7 +144,8 @@ class Syncs:
             await self._replay(run, everything=True)
         else:
             connector = self._providers.open(run.provider)
-            at = run.streams.index(row["stream"]) if row["stream"] in run.streams else 0
+            steps = [*run.streams, REPLAY]
+            at = steps.index(row["stream"]) if row["stream"] in steps else 0
             for place, stream in enumerate(run.streams[at:]):
                 if run.cancelled:
                     break
@@ -157,7 +166,7 @@ class Syncs:
                 page = await connector.fetch(stream, cursor, scope)
                 if page.next is not None and page.next == cursor:
                     raise PartnerAnswerError("The partner's pages go in a circle.")
-                await self._write_page(run, stream, page)
+                await self._write_page(run, stream, cursor, page)
                 if page.next is None:
                     await self._end_stream(run, stream, page)
                     return
@@ -173,12 +182,17 @@ class Syncs:
             if error.retryable:
                 raise
             await self._add_problem(run, stream, error)
-            await self._db.run("sync.next_stream", run_id=run.id, token=run.token, stream=stream)
+            await self._next_stream(run, stream)
 
-    async def _write_page(self, run: _Run, stream: Stream, page: Page) -> None:
+    async def _next_stream(self, run: _Run, stream: Stream) -> None:
+        following = [*run.streams, REPLAY][run.streams.index(stream) + 1]
+        await self._db.run("sync.next_stream", run_id=run.id, token=run.token, stream=following)
+
+    async def _write_page(self, run: _Run, stream: Stream, cursor: Cursor | None, page: Page) -> None:
         place = {
             "stream": stream,
-            "cursor": page.next,
+            # The last page is asked for again if the worker dies before the stream is closed: none would mean all.
+            "cursor": page.next or cursor,
             "total": page.total,
         }
         await self._reject(run, stream, page.rejected)
@@ -199,7 +213,7 @@ class Syncs:
                 watermark=page.watermark,
                 data_at=page.data_at,
             )
-        await self._db.run("sync.next_stream", run_id=run.id, token=run.token, stream=stream)
+        await self._next_stream(run, stream)
 
     async def _mark_gone(self, run: _Run, stream: Stream) -> None:
         """What a full listing did not hold is gone at the partner, unless the listing looks broken."""

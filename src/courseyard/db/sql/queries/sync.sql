@@ -43,7 +43,9 @@ where c.run_id = %(run_id)s order by c.id limit %(limit)s;
 
 -- name: dry_place
 update courseyard.sync_runs as r set
-  counts = courseyard.add_counts_v1(r.counts, %(counts)s::jsonb), stream = %(stream)s, cursor = %(cursor)s::jsonb,
+  counts = courseyard.add_counts_v1(r.counts, %(counts)s::jsonb),
+  stream = coalesce(%(stream)s, r.stream),
+  cursor = case when %(stream)s::text is null then r.cursor else %(cursor)s::jsonb end,
   heartbeat_at = now()
 where r.id = %(run_id)s and r.token = %(token)s;
 
@@ -63,6 +65,7 @@ on conflict on constraint sync_cursors_pkey do update set
   data_at = coalesce(excluded.data_at, c.data_at), finished_at = now();
 
 -- name: next_stream
+-- The stream is what comes next, so that a run that is broken off between two streams begins neither of them twice.
 update courseyard.sync_runs set stream = %(stream)s, cursor = null, heartbeat_at = now()
 where id = %(run_id)s and token = %(token)s;
 
@@ -209,14 +212,8 @@ select count(*) as n from courseyard.sync_failures as f
 where f.run_id = %(run_id)s and f.code = 'enrolment-unknown' and f.record ->> 'enrolment' = any(%(enrolments)s);
 
 -- name: inbox_waits
--- Only where no run is at it: one that was broken off is taken up by its own job.
 select i.provider_id from courseyard.partner_inbox as i
 where i.provider_id = %(provider_id)s and i.done_at is null
-  and not exists (
-    select from courseyard.sync_runs as r join public.lms_sync_log as l on l.id = r.id
-    where r.provider_id = i.provider_id and r.mode = 'webhook' and l.status = 'running'
-      and r.heartbeat_at > now() - interval '1 minute'
-  )
 limit 1;
 
 -- name: analyse
