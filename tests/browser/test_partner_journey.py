@@ -1,0 +1,142 @@
+"""The whole way of a partner in a real browser: added, looked at, imported, mapped, enrolled at, followed to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from fix_web import LIFTING, RunningSite, upload
+from partners.standins import moodle
+from playwright.async_api import Browser, Page, expect
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journey")]
+
+T = 1_780_000_000
+
+
+@pytest.fixture
+async def worker(site: RunningSite) -> AsyncIterator[None]:
+    """The background work of the server, as ``courseyard serve`` does it."""
+    working = asyncio.run_coroutine_threadsafe(site.jobs.run(), site.loop)
+    yield
+    working.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+def academy() -> moodle.Site:
+    """A partner's Moodle with two courses; nobody is enrolled."""
+    there = moodle.Site()
+    there.categories = [{"id": 2, "name": "Safety", "parent": 0, "path": "/2", "coursecount": 2}]
+    there.courses = {21: moodle.course(21, "Lifting without getting hurt"), 22: moodle.course(22, "Working at height")}
+    return there
+
+
+async def signed_in(browser: Browser, site: RunningSite, profile_id: str) -> Page:
+    page = await (await browser.new_context()).new_page()
+    link = await asyncio.to_thread(site.run, site.services.accounts.make_link(profile_id))
+    await page.goto(f"{site.app}/sign-in/link/{link}")
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    return page
+
+
+async def until(check: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait for what the background work is to bring about."""
+    for _ in range(int(seconds * 10)):
+        if await asyncio.to_thread(check):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not come about")
+
+
+async def test_a_partner_from_its_token_to_the_certificate(
+    browser: Browser, site: RunningSite, worker: None, academy: moodle.Site, serve: Callable[[Any], str]
+) -> None:
+    admin = await asyncio.to_thread(site.person, "admin", "admin@example.org")
+    lea = await asyncio.to_thread(site.person, "student", "lea@example.org")
+    await asyncio.to_thread(upload, site.client(), LIFTING)
+    page = await signed_in(browser, site, admin)
+
+    # Add the partner and try the connection.
+    await page.get_by_role("link", name="Partners", exact=True).first.click()
+    await page.get_by_role("link", name="Add a partner").first.click()
+    await (
+        page.locator("section, article, li")
+        .filter(has=page.get_by_role("heading", name="Moodle"))
+        .last.get_by_role("link", name="Choose")
+        .click()
+    )
+    await page.get_by_label("Name", exact=True).fill("Harbour Academy")
+    await page.locator("[name='option.base_url']").fill(f"{serve(academy.app)}/moodle")
+    await page.locator("[name='option.token']").fill(moodle.TOKEN)
+    await page.locator("main form.card button.primary").click()
+    await page.get_by_role("button", name="Test connection").click()
+    connection = page.locator("#connection")
+    await expect(connection.get_by_text("OK").first).to_be_visible()
+    await expect(connection.get_by_text("Failed")).to_have_count(0)
+    assert moodle.TOKEN not in await page.content()
+
+    # Look at the catalogue, and import one course of it.
+    await page.get_by_role("link", name="Courses", exact=True).first.click()
+    await page.get_by_role("button", name="Look at what the partner offers").click()
+    await page.get_by_role("link", name="Show what was found").click()
+    await expect(page.get_by_role("link", name="New (2)")).to_be_visible()
+    await page.get_by_role("checkbox", name="Lifting without getting hurt").check()
+    await page.get_by_role("button", name="Import the chosen ones").click()
+    await expect(page.get_by_role("link", name="Imported (1)")).to_be_visible()
+    assert site.sql("select course_name, external_course_id from public.partner_courses") == [
+        ("Lifting without getting hurt", "21")
+    ]
+
+    # Map it, as suggested, to the package of the same title.
+    await page.goto(f"{site.app}/partners/mappings/suggestions")
+    await expect(page.locator("main")).to_contain_text("Lifting without getting hurt")
+    await page.get_by_role("checkbox", name="Lifting without getting hurt").first.check()
+    await page.get_by_role("button", name="Map", exact=True).click()
+    await until(lambda: site.sql("select 1 from public.partner_course_mappings where scorm_package_id is not null"))
+
+    # Enrol Lea there; an account is made for her at the partner, and the mapped enrolment here.
+    await page.goto(f"{site.app}/partners/enrol")
+    await page.get_by_label("Partner's course").select_option(label="Lifting without getting hurt")
+    await page.get_by_label("E-mails or identifiers").fill("lea@example.org")
+    await page.get_by_role("button", name="Add to the list").click()
+    await page.get_by_role("button", name="Enrol 1 person").click()
+    await until(lambda: academy.enrolled)
+    ((course_id, account),) = academy.enrolled
+    assert course_id == 21 and academy.users[account]["email"] == "lea@example.org"
+    await until(lambda: site.sql("select 1 from public.partner_lms_enrollments where status = 'active'"))
+    assert site.sql("select user_id::text, status from public.scorm_enrollments") == [(lea, "not_attempted")]
+
+    # She works there; the next sync brings it here.
+    academy.enrolled[21, account]["lastcourseaccess"] = T
+    academy.contents[21] = [{"id": 1, "name": "Start", "modules": [
+        {"id": 101, "name": "Before you lift", "modname": "scorm", "instance": 1},
+        {"id": 102, "name": "Final check", "modname": "quiz", "instance": 2},
+    ]}]  # fmt: skip
+    academy.statuses[21, account] = [moodle.status(101, 1, T - 100), moodle.status(102, 2, T - 50, modname="quiz")]
+    academy.grades[21, account] = [moodle.grade(102, 9, 0, 10, T - 50)]
+    academy.completed[21, account] = T
+    academy.badges[account] = [{"name": "Safe lifter", "uniquehash": "b-1", "dateissued": T, "courseid": 21}]
+    await page.goto(f"{site.app}/partners")
+    await page.get_by_role("link", name="Harbour Academy").first.click()
+    await page.get_by_role("button", name="Sync now").click()
+    await until(lambda: site.sql("select 1 from public.partner_credentials"))
+    assert site.sql(
+        "select module_name, status, score from public.external_module_progress where user_id = %s order by module_id",
+        lea,
+    ) == [("Before you lift", "completed", None), ("Final check", "passed", 90)]
+
+    # What everybody sees of it: the enrolment, the log, and the learner her certificate and the course counted here.
+    await page.goto(f"{site.app}/partners/enrolments")
+    await expect(page.locator("main table")).to_contain_text("Completed")
+    await page.goto(f"{site.app}/partners/log")
+    await page.get_by_role("link", name="Full sync").first.click()
+    await expect(page.locator("main")).to_contain_text("Succeeded")
+    await expect(page.locator("main")).to_contain_text("Module progress")
+    await until(lambda: site.sql("select 1 from public.scorm_enrollments where status = 'completed'"), 90)
+    learner = await signed_in(browser, site, lea)
+    await learner.goto(f"{site.app}/earned")
+    await expect(learner.locator("main")).to_contain_text("Safe lifter")
+    assert site.sql("select distinct status from public.lms_sync_log") == [("succeeded",)]
