@@ -21,6 +21,10 @@ def database_answers(data):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+# The button of a course that Courseyard plays itself; those of partners open elsewhere.
+OWN_COURSE = re.compile(r'action="/courses/[^"]+/launch"')
+
+
 def test_demo_starts_stops_and_comes_back_with_its_data(started, open_folder):
     data = open_folder / "demo"
     first = started("demo", "--port", "0", data=data)
@@ -32,7 +36,7 @@ def test_demo_starts_stops_and_comes_back_with_its_data(started, open_folder):
         assert page.text.count('href="/packages/') >= 3
     with httpx.Client(headers={"Origin": app}) as browser:
         assert browser.post(learner).status_code == 303
-        assert browser.get(f"{app}/courses").text.count("/launch") == 3
+        assert len(OWN_COURSE.findall(browser.get(f"{app}/courses").text)) == 3
         # The server does the background work itself: the demo's partner is synchronised without anybody asking.
         deadline = time.monotonic() + 60
         while "FA-2026-0417" not in browser.get(f"{app}/earned").text:
@@ -49,7 +53,7 @@ def test_demo_starts_stops_and_comes_back_with_its_data(started, open_folder):
     assert links(second.text) != [admin, learner]
     with httpx.Client(headers={"Origin": app}) as browser:
         assert browser.post(links(second.text)[1]).status_code == 303
-        assert browser.get(f"{app}/courses").text.count("/launch") == 3, "loaded and enrolled once"
+        assert len(OWN_COURSE.findall(browser.get(f"{app}/courses").text)) == 3, "loaded and enrolled once"
     assert second.stop(signal.SIGTERM) == 0
     assert not database_answers(data)
 
