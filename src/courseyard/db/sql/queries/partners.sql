@@ -156,10 +156,11 @@ where k.provider_id = %(provider_id)s and k.kind = 'course' and k.gone_at is nul
     or c.external_id ilike %(search)s);
 
 -- name: not_seen
--- What a full listing did not hold any more.
+-- What a full listing did not hold any more. What was pushed, or made from here, while it went on may be newer than it.
 select k.external_id from courseyard.partner_keys as k
 where k.provider_id = %(provider_id)s and k.kind = %(kind)s and k.gone_at is null
-  and k.seen_run is distinct from %(run_id)s::uuid;
+  and k.seen_run is distinct from %(run_id)s::uuid
+  and k.updated_at < (select l.started_at from public.lms_sync_log as l where l.id = %(run_id)s);
 
 -- name: mark_seen_in_mirror
 update courseyard.partner_catalogue set seen_at = now(), gone_at = null
