@@ -19,6 +19,7 @@ DAMAGE = [
     ("alter table scorm_packages alter passing_score set default 70",
      "scorm_packages.passing_score is 'int4 default 70', not 'int4 default 80'"),
     ("alter table scorm_packages alter title drop not null", "scorm_packages.title is 'text', not 'text not null'"),
+    ("drop schema jobs cascade", "the queue of jobs (schema jobs) is missing"),
     ("alter table partner_credentials drop constraint partner_credentials_pkey cascade",
      "partner_credentials has no primary key on id"),
     ("alter table scorm_enrollments drop constraint scorm_enrollments_scorm_package_id_user_id_key",

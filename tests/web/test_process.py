@@ -6,7 +6,10 @@ import socket
 import time
 
 import httpx
+import psycopg
 import pytest
+
+from courseyard.partners.sealing import Sealing
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +123,18 @@ def test_doctor_tells_good_from_bad(started, open_folder, db_url):
     text, _ = bad.process.communicate(timeout=60)
     assert bad.process.returncode == 1
     assert "PROBLEM No such setting: COURSEYARD_SERVICEKEY" in text
+
+
+def test_doctor_tells_credentials_that_no_key_opens_and_work_that_nobody_does(started, open_folder, db_url):
+    sealed = Sealing([b"x" * 32]).seal({"token": "t"})
+    with psycopg.connect(db_url, autocommit=True) as connection:
+        connection.execute(
+            "with l as (insert into public.partner_lms_providers (provider_name, provider_type) values ('P', 'x') returning id)"
+            " insert into courseyard.partner_settings (provider_id, kind, secrets) select id, 'moodle', %s from l",
+            [sealed],
+        )
+    command = started("doctor", data=open_folder, COURSEYARD_DATABASE_URL=db_url, COURSEYARD_WORKER="false")
+    text, _ = command.process.communicate(timeout=60)
+    assert command.process.returncode == 1
+    assert "PROBLEM Credentials of 1 partners cannot be decrypted." in text
+    assert "note    Background jobs" in text and "courseyard worker" in text

@@ -14,11 +14,13 @@ import typer
 from courseyard import __version__
 from courseyard.cli.serve import DataOption, settings_with
 from courseyard.content.store import open_store
+from courseyard.db import Database
 from courseyard.db.embedded import EmbeddedServer
 from courseyard.db.plan import make_plan
 from courseyard.db.programs import find_programs
-from courseyard.errors import CourseyardError
-from courseyard.keys import MIN_SECRET_CHARS, read_secret
+from courseyard.errors import CourseyardError, CredentialsKeyError
+from courseyard.keys import MIN_SECRET_CHARS, credential_keys, read_secret
+from courseyard.partners.sealing import Sealing
 from courseyard.settings import Settings, variable
 from courseyard.web.origins import Origins
 
@@ -51,7 +53,7 @@ def examine(settings: Settings) -> Iterator[Line]:
     """Look at one thing after the other; a problem with one keeps no other from being looked at."""
     yield Line("ok", f"Courseyard {__version__}, Python {platform.python_version()}, {platform.system()}")
     yield from _settings(settings)
-    for look in (_data, _secret, _addresses, _store, _database):
+    for look in (_data, _secret, _addresses, _store, _worker, _database, _credentials):
         yield from _guarded(look, settings)
 
 
@@ -118,6 +120,39 @@ def _store(settings: Settings) -> Iterator[Line]:
         return
     asyncio.run(open_store(settings.package_store, settings.data).check())
     yield Line("ok", f"Package store: {settings.package_store or settings.data / 'packages'} takes and gives files")
+
+
+def _worker(settings: Settings) -> Iterator[Line]:
+    if settings.worker:
+        yield Line("ok", "Background jobs: 'courseyard serve' does them")
+    elif settings.database_url is None:
+        yield Line("problem", "Background jobs: nobody does them. Unset COURSEYARD_WORKER with the embedded database.")
+    else:
+        yield Line("note", "Background jobs: 'courseyard serve' does none; keep a 'courseyard worker' running.")
+
+
+def _credentials(settings: Settings) -> Iterator[Line]:
+    """Whether what partners gave us to sign in with can be decrypted; on the embedded database it is its own key."""
+    if settings.database_url is None:
+        return
+    sealing = Sealing(credential_keys(settings.credentials_keys, read_secret(settings.data, settings.secret_key)))
+    shut, old = asyncio.run(_sealed(settings.database_url, sealing))
+    if shut:
+        yield Line("problem", f"Credentials of {shut} partners cannot be decrypted. {CredentialsKeyError.hint}")
+    elif old:
+        yield Line("note", f"Credentials of {old} partners wait to be sealed with the new key; the next start does it.")
+    else:
+        yield Line("ok", "Credentials of partners: can be decrypted")
+
+
+async def _sealed(url: str, sealing: Sealing) -> tuple[int, int]:
+    db = Database(url)
+    await db.open()
+    try:
+        sealed = [row["secrets"] for row in await db.all("partners.secrets")]
+    finally:
+        await db.close()
+    return sum(not sealing.opens(one) for one in sealed), sum(not sealing.is_current(one) for one in sealed)
 
 
 def _database(settings: Settings) -> Iterator[Line]:

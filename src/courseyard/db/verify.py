@@ -48,7 +48,8 @@ def missing_objects(connection: Connection) -> list[str]:
         f"{kind} {name if kind == 'trigger' else f'courseyard.{name}'}"
         for kind, name in sorted(engine_objects() - standing)
     ]
-    return missing
+    [queue] = rows(connection, "checks.queue")
+    return missing if queue["there"] else [*missing, "the queue of jobs (schema jobs)"]
 
 
 def column_differences(connection: Connection) -> list[str]:

@@ -38,6 +38,14 @@ class Sealing:
             raise CredentialsKeyError from error
         return found
 
+    def opens(self, sealed: str) -> bool:
+        """Whether one of the keys fits."""
+        try:
+            self.open(sealed)
+        except CredentialsKeyError:
+            return False
+        return True
+
     def is_current(self, sealed: str) -> bool:
         """Whether it was sealed with the first key."""
         try:

@@ -148,3 +148,8 @@ select name, checksum from courseyard.schema_migrations;
 -- name: record
 insert into courseyard.schema_migrations (name, checksum) values (%(name)s, %(checksum)s)
 on conflict (name) do update set checksum = excluded.checksum, applied_at = now();
+
+-- name: queue
+-- Whether the queue of background jobs stands, to be put into by anybody's transaction.
+select to_regprocedure('jobs.procrastinate_defer_jobs_v1(jobs.procrastinate_job_to_defer_v1[])') is not null
+  and to_regclass('jobs.procrastinate_jobs') is not null as there;
