@@ -191,6 +191,21 @@ def record_of(kind: TableKind, mapping: KindMapping, row: Mapping[str, Any], dat
     return record
 
 
+def meanings(kind: TableKind, field: str) -> tuple[str, ...]:
+    """What the partner's words in a field can mean: our statuses, or yes and no; empty for fields without words."""
+    of = FIELDS[kind][field]
+    return _STATUSES[kind] if of == "status" else ("true", "false") if of == "flag" else ()
+
+
+def understood(kind: TableKind, field: str, word: str) -> str | None:
+    """What a word in a field means without being told; None where a person must say it."""
+    try:
+        found = _READERS[FIELDS[kind][field]](word, Rule(), {}, kind)
+    except ValueError:
+        return None
+    return str(found).lower()
+
+
 def preview(kind: TableKind, mapping: KindMapping, rows: Iterable[Row | BadRow], limit: int = 20) -> list[Previewed]:
     """What the first rows would become."""
     found = []

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -132,6 +133,11 @@ def source_of(config: Config) -> Source:
     if config.text("s3_secret_key"):
         s3["secret_access_key"] = config.text("s3_secret_key")
     return open_source(location, s3=s3)
+
+
+def matches(name: str, patterns: str) -> bool:
+    """Whether a file's name is meant by one of the patterns (``enrol*.csv, *.json``), whatever the case."""
+    return any(fnmatchcase(name.lower(), pattern.strip().lower()) for pattern in patterns.split(",") if pattern.strip())
 
 
 def open_source(

@@ -7,7 +7,6 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
-from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -18,7 +17,7 @@ from courseyard.partners.client import PartnerClient
 from courseyard.partners.columns import ColumnMapping, KindMapping, TableKind, preview, read_mapping, record_of
 from courseyard.partners.connector import Capabilities, Check, Config, Connector, Cursor, Option, Page, Scope, Stream
 from courseyard.partners.records import Record
-from courseyard.partners.sources import SOURCE_OPTIONS, Source, SourceFile, source_of
+from courseyard.partners.sources import SOURCE_OPTIONS, Source, SourceFile, matches, source_of
 from courseyard.partners.suggesting import suggest
 from courseyard.partners.tabular import BadRow, Row, array_paths, rows
 
@@ -159,8 +158,7 @@ class Files(Connector):
 
     def _matching(self, kind: TableKind, files: list[SourceFile]) -> list[SourceFile]:
         listed = self.config.text(f"{kind}_files") or _PATTERNS[kind]
-        patterns = [pattern.strip().lower() for pattern in listed.split(",") if pattern.strip()]
-        return [file for file in files if any(fnmatchcase(file.name.lower(), pattern) for pattern in patterns)]
+        return [file for file in files if matches(file.name, listed)]
 
     def _plan(self, kind: TableKind, mapping: KindMapping, files: list[SourceFile], since: Cursor | None) -> Cursor:
         """What is to be read: of the files that match those that are new or changed, or all when the columns are."""

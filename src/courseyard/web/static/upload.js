@@ -35,7 +35,7 @@ export function enhance(form) {
     });
     request.upload.addEventListener("load", () => {
       bar.removeAttribute("value");
-      say.textContent = "Sent. Reading the package …";
+      say.textContent = "Sent. Reading it …";
     });
     request.addEventListener("load", () => finish(request));
     request.addEventListener("error", () => refuse({ detail: "The connection broke off.", hint: "Check the network and try again." }));
@@ -56,7 +56,7 @@ export function enhance(form) {
     }
     if (request.status === 201) {
       say.textContent = "Done.";
-      window.location.assign(`/packages/${answer.id}?done=uploaded`);
+      window.location.assign(form.dataset.then ?? `/packages/${answer.id}?done=uploaded`);
     } else {
       refuse(answer);
     }
