@@ -294,13 +294,14 @@ def _look(data: bytes, kind: TableKind, mapping: KindMapping | None) -> tuple[_T
 
 def _fields(kind: TableKind, mapping: KindMapping, table: _Table) -> list[dict[str, Any]]:
     """The rows of the form."""
-    needed = {name for group in REQUIRED[kind] for name in group}
+    needed = {name: "one needed" for group in REQUIRED[kind] for name in group}
+    needed |= {group[0]: "needed" for group in REQUIRED[kind] if len(group) == 1}
     return [
         {
             "name": name,
             "label": LABELS.get(name, name.replace("_", " ").capitalize()),
             "type": of,
-            "needed": name in needed,
+            "needed": needed.get(name),
             "rule": mapping.fields.get(name, Rule()),
             "meanings": meanings(kind, name),
             "words": table.words.get(name, []),
