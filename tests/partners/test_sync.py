@@ -161,6 +161,16 @@ def test_records_wait_for_their_person_and_are_replayed(site: RunningSite, partn
     assert {f["person"] for f in sync.failures() if f["kind"] != "module"} == {"u-leo"}
 
 
+def test_who_comes_later_is_found_by_the_next_run(site: RunningSite, partner: type[Scripted], sync: Sync) -> None:
+    partner.script = everything()
+    assert sync.run()["status"] == "partial"
+    site.person(email="lea@example.org"), site.person(email="leo@example.org")
+    partner.script = {}
+    sync.run()
+    assert sync.failures() == []
+    assert site.sql("select count(*) from public.external_module_progress") == [(3,)]
+
+
 def test_two_people_of_one_address_wait_for_a_decision(site: RunningSite, partner: type[Scripted], sync: Sync) -> None:
     site.sql("insert into public.profiles (email, full_name) values ('lea@example.org', 'A'), ('Lea@example.org', 'B')")
     partner.script = everything()

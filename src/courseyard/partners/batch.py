@@ -51,7 +51,8 @@ def batch_of(records: Sequence[Record]) -> dict[str, Any]:
     for record in records:
         kind, key = key_of(record)
         if isinstance(record, Gone):
-            batch.setdefault("gone", {}).setdefault(kind, []).append(key)
+            gone = {"external_id": key, "data_at": to_json(record).get("data_at")}
+            batch.setdefault("gone", {}).setdefault(kind, []).append(gone)
             continue
         batch.setdefault(kind, []).append(item_of(record))
         if isinstance(record, Enrolment | Credential):

@@ -75,7 +75,7 @@ class Catalogue:
                     category=chosen.category, search=chosen.pattern,
                 )  # fmt: skip
                 if gone:
-                    batch = {"gone": {"course": [course["external_id"] for course in gone]}}
+                    batch = {"gone": {"course": [{"external_id": course["external_id"]} for course in gone]}}
                     await tx.one(
                         "sync.apply", run_id=run_id, token=run_id, batch=batch, place=None, **{"import": False}
                     )

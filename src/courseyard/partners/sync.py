@@ -373,17 +373,17 @@ class Syncs:
                 return
 
     async def _replay(self, run: _Run, *, everything: bool) -> None:
-        """Records that waited, tried again: all of them, or those whose reason is gone."""
-        after = 0
-        while True:
-            rows = await self._db.all(
-                "partners.replayable", provider_id=run.provider.id, after=after, limit=SYNC_BATCH_RECORDS,
+        """Records that waited, tried again: all, or those whose reason is gone. What others wait for comes first."""
+        # Who was unknown when the partner told of them may have come since.
+        await self._db.all("partners.people", provider_id=run.provider.id, users=None)
+        for kinds in (["course", "enrolment"], ["module", "credential"]):
+            after = 0
+            while rows := await self._db.all(
+                "partners.replayable", provider_id=run.provider.id, kinds=kinds, after=after, limit=SYNC_BATCH_RECORDS,
                 all=everything,
-            )  # fmt: skip
-            if not rows:
-                return
-            await self._apply(run, in_order(from_json(row["record"]) for row in rows), None)
-            after = rows[-1]["id"]
+            ):  # fmt: skip
+                await self._apply(run, in_order(from_json(row["record"]) for row in rows), None)
+                after = rows[-1]["id"]
 
     async def _add_problem(self, run: _Run, stream: str | None, error: CourseyardError) -> None:
         problem = {"stream": stream, "code": error.code, "detail": error.detail, "advice": error.advice}

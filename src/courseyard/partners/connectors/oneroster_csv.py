@@ -357,7 +357,7 @@ def _enrolments(current: _Set, known: _Known) -> Iterator[_Item]:
             # Somebody may have been enrolled in the class more than once.
             if known.is_inside(key):
                 return []
-            return [Gone(kind="enrolment", external_id=key, data_at=oneroster.changed_at(row))]
+            return [_dated(Gone(kind="enrolment", external_id=key, data_at=oneroster.changed_at(row)), current)]
         who = oneroster.ref(row, "user") or ""
         return [_dated(oneroster.enrolment_of(row, known.users.get(who) or User(external_id=who)), current)]
 
@@ -381,7 +381,7 @@ def _progress(current: _Set, known: _Known) -> Iterator[_Item]:
             return []
         result = None if oneroster.is_deleted(row) else row
         module = oneroster.module_of(f"{course}:{student}", item, facts, result, None)
-        return [msgspec.structs.replace(module, data_at=oneroster.changed_at(row) or current.told_at)]
+        return [_dated(msgspec.structs.replace(module, data_at=oneroster.changed_at(row)), current)]
 
     def understand_item(row: dict[str, Any]) -> list[Record]:
         item, course = oneroster.key_of(row), oneroster.ref(row, "class")
@@ -423,8 +423,11 @@ def _each(current: _Set, name: str, understand: Callable[[dict[str, Any]], list[
 
 
 def _dated(record: Any, current: _Set) -> Any:
-    """Whole sets leave the dates of their rows empty: then the zip's own tells which of two is newer."""
-    return record if record.data_at else msgspec.structs.replace(record, data_at=current.told_at)
+    """A zip tells how things stood when it was made: its rows overrule those of an earlier one, whatever their dates.
+
+    Whole sets leave the dates of their rows empty, and may be made long before they are brought here.
+    """
+    return msgspec.structs.replace(record, data_at=reading.latest(record.data_at, current.told_at))
 
 
 def _unpacked(name: str, told_at: datetime, data: bytes) -> _Set:

@@ -1,6 +1,6 @@
 -- Writes one batch of a run: rows, keys, failures, counts and the place to go on from, all or nothing, in one call.
--- p_batch: {"people": […], "course": […], "enrolment": […], "module": […], "credential": […], "gone": {kind: [keys]},
--- "listing": whether it is of a listing of everything, after which what was not in it counts as gone}.
+-- p_batch: {"people": […], "course": […], "enrolment": […], "module": […], "credential": […],
+-- "gone": {kind: [{"external_id", "data_at"}, …]}, "listing": whether it is of a listing of everything, after which what was not in it counts as gone}.
 -- p_place: {"stream": …, "cursor": …, "data_at": …}, null when nothing of it moves. Returns what became of the records.
 -- Refused (CY411) when another worker has taken the run over or it is over.
 create or replace function courseyard.partner_apply_v1(
@@ -47,8 +47,8 @@ begin
   end loop;
   for kind in select pg_catalog.jsonb_object_keys(coalesce(p_batch -> 'gone', '{}')) loop
     told := pg_catalog.jsonb_set(told, array[kind], coalesce(told -> kind, '{}')
-      || pg_catalog.jsonb_build_object('gone', courseyard.partner_gone_v1(run.provider_id, p_run, kind, array(
-        select pg_catalog.jsonb_array_elements_text(p_batch -> 'gone' -> kind)))));
+      || pg_catalog.jsonb_build_object('gone', courseyard.partner_gone_v1(run.provider_id, p_run, kind,
+        p_batch -> 'gone' -> kind)));
   end loop;
 
   update courseyard.sync_runs as r set

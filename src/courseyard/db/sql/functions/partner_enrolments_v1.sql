@@ -17,21 +17,22 @@ declare
   plan courseyard.partner_item_v1[];
   counts jsonb;
   written record;
-  words jsonb;
+  words constant jsonb := courseyard.partner_words_v2();
 begin
   select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
       case
         -- A status of null: the partner only says that the person is in the course, whenever that was.
         when i.record -> 'status' = 'null' and t.id is not null then
           case when g.gone_at is null and not x.over then 'unchanged' else 'write' end
-        when i.verdict = 'older' then i.verdict
+        -- One that is gone already and was never written is written as ended, below.
+        when i.verdict = 'older' and (t.id is not null or g.gone_at is null) then i.verdict
         when c.row_id is null and m.external_id is not null and not p_keep then 'skipped'
         when c.row_id is null and m.external_id is not null then 'course-not-imported'
         when c.row_id is null then 'course-unknown'
         when p.state = 'ignored' then 'skipped'
         when p.profile_id is null and pg_catalog.cardinality(p.candidates) > 1 then 'person-ambiguous'
         when p.profile_id is null then 'person-unknown'
-        when i.verdict = 'unchanged' and t.id is null then 'write'
+        when t.id is null then 'write'
         else i.verdict
       end,
       coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), c.row_id, p.profile_id, null)::courseyard.partner_item_v1)
@@ -47,7 +48,7 @@ begin
     left join courseyard.partner_keys as g
       on g.provider_id = p_provider and g.kind = 'enrolment' and g.external_id = i.external_id
     cross join lateral (
-      select coalesce(pg_catalog.lower(t.status::text) in ('withdrawn', 'cancelled', 'dropped'), false)
+      select coalesce(pg_catalog.lower(t.status::text) in ('withdrawn', 'cancelled', 'canceled', 'dropped'), false)
     ) as x (over)
     -- One that was made here, or by hand, for the same person and course is the same enrolment.
     left join lateral (
@@ -63,56 +64,57 @@ begin
     select p_provider, i.external_id from pg_catalog.unnest(plan) as i where i.verdict = 'skipped'
     on conflict do nothing;
 
-  -- The status column is the organisation's: text or an enumeration, perhaps limited by a CHECK. The first set of words
-  -- that it takes is used; where it takes none, the rest is written and the status stays.
-  foreach words in array courseyard.partner_words_v1() || null::jsonb loop
-    begin
-      select * into written from courseyard.partner_write_v1('partner_lms_enrollments', (
-        select pg_catalog.jsonb_agg(
-            pg_catalog.jsonb_build_object(
-              'id', i.row_id, 'provider_id', p_provider, 'student_id', i.person_id, 'course_id', i.course_id,
-              'external_enrollment_id', i.external_id,
-              'external_account_id', i.record #>> '{user,external_id}',
-              'enrolled_at', coalesce((i.record ->> 'enrolled_at')::timestamptz, t.enrolled_at, i.data_at, pg_catalog.now()),
-              'metadata', coalesce(pg_catalog.to_jsonb(t) -> 'metadata', '{}') || pg_catalog.jsonb_build_object(
-                'partner', coalesce(i.record -> 'extra', '{}'), 'data_at', i.data_at))
-            || case
-              when words is null or kept.value then '{}'
-              else pg_catalog.jsonb_build_object(
-                'status', words ->> coalesce(i.record ->> 'status', 'active'),
-                'completed_at', case when i.record ->> 'status' = 'completed'
-                  then coalesce((i.record ->> 'completed_at')::timestamptz, t.completed_at, i.data_at, pg_catalog.now()) end)
-            end
-            -- Where there are modules, the enrolment's progress is theirs.
-            || case
-              when modules.there then '{}'
-              else pg_catalog.jsonb_build_object('progress_percentage', coalesce((i.record ->> 'progress')::numeric,
-                case when i.record ->> 'status' = 'completed' then 100 end, t.progress_percentage, 0))
-            end)
-          from pg_catalog.unnest(plan) as i
-          left join public.partner_lms_enrollments as t on t.id = i.row_id
-          cross join lateral (
-            select exists (select from public.external_module_progress as x where x.partner_enrollment_id = i.row_id)
-          ) as modules (there)
-          cross join lateral (
-            -- All modules done is completed, though this partner's enrolment may not say so; and so is what was credited
-            -- here. A status that is null, not one that is left out: the partner does not say, and what stands stays.
-            select coalesce(i.record ->> 'status', 'active') = 'active'
-              and exists (select from courseyard.partner_completions as d where d.partner_enrollment_id = i.row_id)
-              or coalesce(i.record ->> 'status', 'active') in ('pending', 'active')
-              and exists (select from courseyard.credits as d where d.partner_enrollment_id = i.row_id)
-              or i.record -> 'status' = 'null' and t.id is not null
-              and pg_catalog.to_jsonb(t) ->> 'status' not in ('withdrawn', 'cancelled', 'dropped')
-          ) as kept (value)
-          where i.verdict = 'write'
-      ), p_run);
-      exit;
-    exception when check_violation or invalid_text_representation or string_data_right_truncation then
-      if words is null then
-        raise;
-      end if;
-    end;
-  end loop;
+  -- What the partner ended before it told of it is written as ended.
+  select * into written from courseyard.partner_write_v1('partner_lms_enrollments', (
+    select pg_catalog.jsonb_agg(
+        pg_catalog.jsonb_build_object(
+          'id', i.row_id, 'provider_id', p_provider, 'student_id', i.person_id, 'course_id', i.course_id,
+          'external_enrollment_id', i.external_id,
+          'external_account_id', i.record #>> '{user,external_id}',
+          'enrolled_at', coalesce((i.record ->> 'enrolled_at')::timestamptz, t.enrolled_at, i.data_at, pg_catalog.now()),
+          'metadata', coalesce(pg_catalog.to_jsonb(t) -> 'metadata', '{}') - 'gone_at'
+            || pg_catalog.jsonb_build_object('partner', coalesce(i.record -> 'extra', '{}'), 'data_at', i.data_at)
+            || case when told.ended then pg_catalog.jsonb_build_object('gone_at', g.gone_at) else '{}' end)
+        -- A status that the organisation's column has no word for stays as it is.
+        || case
+          when kept.value or not words ? told.status then '{}'
+          else pg_catalog.jsonb_build_object('status', words -> told.status)
+        end
+        || case
+          when kept.value then '{}'
+          else pg_catalog.jsonb_build_object('completed_at', case when told.status = 'completed'
+            then coalesce((i.record ->> 'completed_at')::timestamptz, t.completed_at, i.data_at, pg_catalog.now()) end)
+        end
+        -- Where there are modules, the enrolment's progress is theirs.
+        || case
+          when modules.there then '{}'
+          else pg_catalog.jsonb_build_object('progress_percentage', coalesce((i.record ->> 'progress')::numeric,
+            case when i.record ->> 'status' = 'completed' then 100 end, t.progress_percentage, 0))
+        end)
+      from pg_catalog.unnest(plan) as i
+      left join public.partner_lms_enrollments as t on t.id = i.row_id
+      left join courseyard.partner_keys as g
+        on g.provider_id = p_provider and g.kind = 'enrolment' and g.external_id = i.external_id
+          and g.gone_at is not null and g.data_at > i.data_at
+      cross join lateral (
+        select exists (select from public.external_module_progress as x where x.partner_enrollment_id = i.row_id)
+      ) as modules (there)
+      cross join lateral (
+        select e.value, case when e.value then 'withdrawn' else coalesce(i.record ->> 'status', 'active') end
+          from (select g.external_id is not null and i.record ->> 'status' is distinct from 'completed') as e (value)
+      ) as told (ended, status)
+      cross join lateral (
+        -- All modules done is completed, though this partner's enrolment may not say so; and so is what was credited
+        -- here. A status that is null, not one that is left out: the partner does not say, and what stands stays.
+        select told.status = 'active'
+          and exists (select from courseyard.partner_completions as d where d.partner_enrollment_id = i.row_id)
+          or told.status in ('pending', 'active')
+          and exists (select from courseyard.credits as d where d.partner_enrollment_id = i.row_id)
+          or i.record -> 'status' = 'null' and t.id is not null
+          and pg_catalog.to_jsonb(t) ->> 'status' not in ('withdrawn', 'cancelled', 'canceled', 'dropped')
+      ) as kept (value)
+      where i.verdict = 'write'
+  ), p_run);
 
   counts := courseyard.partner_settle_v1(p_provider, p_run, 'enrolment', plan, p_listing);
   return counts || pg_catalog.jsonb_build_object('created', written.created, 'updated', written.updated);

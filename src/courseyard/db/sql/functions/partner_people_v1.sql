@@ -1,6 +1,7 @@
 -- The identity map: remembers accounts that a partner told of and finds out who they are, by the provider's rules in
 -- their order. The first rule that finds anybody decides: one person is a match, several wait for a person to choose.
--- p_users: objects with external_id, email, name, sis_id. Returns who is still unknown and could be made.
+-- p_users: objects with external_id, email, name, sis_id; null: all that wait are looked at again, for those who have come
+-- since. Returns who is still unknown and could be made.
 create or replace function courseyard.partner_people_v1(p_provider uuid, p_users jsonb)
 returns table (external_id text, email text, name text, sis_id text)
 language plpgsql
@@ -25,8 +26,12 @@ begin
       where (excluded.email, excluded.name, excluded.sis_id) is distinct from (p.email, p.name, p.sis_id)
         or p.seen_at < pg_catalog.now() - interval '1 day';
 
-  select pg_catalog.array_agg(distinct u.external_id) into told
-    from pg_catalog.jsonb_to_recordset(p_users) as u (external_id text);
+  told := case when p_users is null
+    then array(select p.external_id from courseyard.partner_people as p
+      where p.provider_id = p_provider and p.state = 'waiting' and p.candidates = '{}')
+    else array(select distinct u.external_id
+      from pg_catalog.jsonb_to_recordset(p_users) as u (external_id text, email text, name text, sis_id text))
+  end;
 
   foreach rule in array coalesce(rules, '{external_id,sis_id,email}') loop
     with unknown as (

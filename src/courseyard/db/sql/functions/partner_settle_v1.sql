@@ -24,20 +24,25 @@ begin
       hash = excluded.hash,
       data_at = greatest(k.data_at, excluded.data_at),
       seen_run = excluded.seen_run,
-      gone_at = null,
+      -- An end of a later time was told before this.
+      gone_at = case when k.data_at > excluded.data_at then k.gone_at end,
       updated_at = pg_catalog.now();
 
   -- Arrays and not joins: the plan is made while these tables are still small and unknown to the planner.
   if p_listing then
     update courseyard.partner_keys as k set seen_run = p_run
       where k.provider_id = p_provider and k.kind = p_kind and k.external_id = any (array(
-        select i.external_id from pg_catalog.unnest(p_plan) as i where i.verdict in ('unchanged', 'older')));
+        select i.external_id from pg_catalog.unnest(p_plan) as i where i.verdict <> 'write'));
   end if;
+  -- What waits of a later time than what was written now goes on waiting.
   update courseyard.sync_failures as f set resolved_at = pg_catalog.now(), resolution = 'written'
     where f.provider_id = p_provider and f.kind = p_kind and f.resolved_at is null
       and f.external_id = any (array(
         select i.external_id from pg_catalog.unnest(p_plan) as i
-          where i.verdict in ('write', 'unchanged', 'older', 'skipped')));
+          where i.verdict in ('write', 'unchanged', 'older', 'skipped')))
+      and not exists (
+        select from pg_catalog.unnest(p_plan) as i
+          where i.external_id = f.external_id and i.data_at < (f.record ->> 'data_at')::timestamptz);
 
   insert into courseyard.sync_failures as f (provider_id, run_id, kind, external_id, person, record, code, reason)
     select p_provider, p_run, p_kind, i.external_id, i.record #>> '{user,external_id}', i.record, i.verdict,
@@ -53,8 +58,13 @@ begin
         'enrolment-unknown')
       order by i.external_id
     on conflict (provider_id, kind, external_id) where resolved_at is null do update set
-      run_id = excluded.run_id, record = excluded.record, person = excluded.person, code = excluded.code,
-      reason = excluded.reason, tries = f.tries + 1, last_at = pg_catalog.now();
+      run_id = excluded.run_id, person = excluded.person, code = excluded.code, reason = excluded.reason,
+      -- Of what waits, too, the newest counts.
+      record = case
+        when (excluded.record ->> 'data_at')::timestamptz < (f.record ->> 'data_at')::timestamptz then f.record
+        else excluded.record
+      end,
+      tries = f.tries + 1, last_at = pg_catalog.now();
 
   select coalesce(pg_catalog.jsonb_object_agg(c.verdict, c.n), '{}') into counts
     from (

@@ -257,17 +257,17 @@ where provider_id = %(provider_id)s and resolved_at is null
 -- Open failures whose reason may be gone, a page of them by id.
 select f.id, f.record from courseyard.sync_failures as f
 left join courseyard.partner_people as p on p.provider_id = f.provider_id and p.external_id = f.person
-where f.provider_id = %(provider_id)s and f.resolved_at is null and f.id > %(after)s
+where f.provider_id = %(provider_id)s and f.resolved_at is null and f.id > %(after)s and f.kind = any(%(kinds)s)
   and f.code <> 'not-understood'
   and (%(all)s or case
     when f.code in ('person-unknown', 'person-ambiguous') and f.person is not null then p.state <> 'waiting'
     when f.code = 'course-unknown' then exists (
       select from courseyard.partner_catalogue as c
         where c.provider_id = f.provider_id and c.external_id = f.record ->> 'course')
-    when f.code = 'course-not-imported' then exists (
+    when f.code = 'course-not-imported' and f.kind = 'enrolment' then exists (
       select from courseyard.partner_keys as k
         where k.provider_id = f.provider_id and k.kind = 'course' and k.external_id = f.record ->> 'course')
-    when f.code in ('enrolment-unknown', 'person-unknown', 'person-ambiguous') then exists (
+    when f.kind = 'module' and f.code <> 'refused' then exists (
         select from courseyard.partner_keys as k
           where k.provider_id = f.provider_id and k.kind = 'enrolment' and k.external_id = f.record ->> 'enrolment')
       or exists (
