@@ -50,6 +50,7 @@ def seed(site: RunningSite, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [
         "/partners/log", "/partners/log?status=cancelled", *(f"/partners/log/{found}" for found in (run, dry, queued)),
         f"/partners/log/{run}/undo", f"{own}/people", f"{own}/people?state=matched", f"{own}/people?state=ignored",
+        f"{own}/people/account?account=u-leo", f"{own}/people/account?account=u-kim&q=A",
         f"{own}/waiting", f"{own}/waiting?code=not-understood", "/partners/credentials", f"/partners/credentials/{credential}",
         "/partners/webhooks", f"/partners/webhooks/{endpoint}",
     ]  # fmt: skip

@@ -121,21 +121,50 @@ def test_accounts_are_decided_and_what_waited_follows(
     people = f"{office.own}/people"
     text = office.text(people)
     assert "3 accounts" in text and "It is A" in text and text.index("Leo") < text.index("Lea"), "ambiguous ones first"
-    unknown = office.admin.post(people, data={"account": "u-lea", "how": "email", "email": "nobody@example.org"})
-    assert unknown.status_code == 422 and "nobody@example.org" in words(unknown)
     lea = site.person(email="lea@work.example")
-    answer = office.admin.post(people, data={"account": "u-lea", "how": "email", "email": "lea@work.example"})
+    site.sql("update public.profiles set full_name = 'Lea Berg' where id = %s", lea)
+    about = f"{people}/account?account=u-lea"
+    assert "1 record waits for this account" in office.text(about) and "Lea Berg" in office.text(about), "found by name"
+    assert "Nobody here is called" in office.text(f"{about}&q=nobody") and "Lea Berg" in office.text(
+        f"{about}&q=work.ex"
+    )
+    answer = office.admin.post(people, data={"account": "u-lea", "how": "person", "profile": lea})
     assert answer.status_code == 303 and "run=" in answer.headers["location"]
     assert "look at the run" in office.text(answer.headers["location"])
     office.admin.post(people, data={"account": "u-kim", "how": "make", "email": "kim@example.org", "name": "Kim"})
     [(candidate,)] = site.sql("select id::text from public.profiles where full_name = 'B'")
-    office.admin.post(people, data={"account": "u-leo", "how": "candidate", "profile": candidate})
+    office.admin.post(people, data={"account": "u-leo", "how": "person", "profile": candidate})
     site.work()
     assert site.sql("select count(*) from public.partner_lms_enrollments") == [(3,)]
     assert site.sql("select user_id::text from public.external_module_progress") == [(lea,)]
     assert "Decided by a person" in office.text(f"{people}?state=matched")
     office.admin.post(people, data={"account": "u-kim", "how": "ignore"})
     assert "Kim" in office.text(f"{people}?state=ignored")
+
+
+def test_a_decision_that_cannot_be_is_told_and_nothing_typed_is_lost(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    partner.script = {Stream.CATALOGUE: [page(course(1))], Stream.ENROLMENTS: [page(enrolment(1))]}
+    office.run()
+    people = f"{office.own}/people"
+    site.person(email="taken@example.org")
+    for wrong, told in (
+        ({"how": "make", "email": "taken@example.org", "name": "Twin"}, "has the e-mail address taken@example.org already"),
+        ({"how": "make", "email": "no address", "name": "Twin"}, "Email"),
+        ({"how": "person", "profile": "somebody"}, "Person: nothing"),
+        ({"how": "person"}, "Person: nothing"),
+        ({"how": "guess"}, "There is no decision"),
+    ):  # fmt: skip
+        answer = office.admin.post(people, data={"account": "u-lea"} | wrong)
+        assert answer.status_code == 422 and told in words(answer), wrong
+        assert "Twin" in answer.text or wrong["how"] != "make"
+    nobody = {"how": "person", "profile": office.id}
+    assert office.admin.post(people, data={"account": "u-lea"} | nobody).status_code == 404
+    made = {"how": "make", "email": "new@example.org"}
+    assert office.admin.post(people, data={"account": "u-nobody"} | made).status_code == 404
+    assert site.sql("select 1 from public.profiles where email = 'new@example.org'") == []
+    assert site.sql("select state from courseyard.partner_people") == [("waiting",)]
 
 
 def test_waiting_records_are_explained_tried_again_and_dropped(
@@ -164,6 +193,11 @@ def test_waiting_records_are_explained_tried_again_and_dropped(
 @pytest.mark.parametrize("role", ["student", "instructor"])
 def test_nobody_else_sees_them(site: RunningSite, office: Office, role: str) -> None:
     someone = site.browser(site.person(role))
-    for path in ("/partners/log", f"{office.own}/people", f"{office.own}/waiting"):
+    for path in (
+        "/partners/log",
+        f"{office.own}/people",
+        f"{office.own}/people/account?account=x",
+        f"{office.own}/waiting",
+    ):
         assert someone.get(path).status_code == 403, path
     assert someone.post(f"{office.own}/waiting/drop", data={"code": "refused"}).status_code == 403

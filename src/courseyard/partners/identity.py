@@ -55,6 +55,17 @@ class Identities:
             raise NotFoundError("There is no such account.")
         return await self._runs.replay(provider_id, decided_by)
 
+    async def account(self, provider_id: str, external_id: str) -> dict[str, Any]:
+        """One account: who it is or may be, and how many records wait for it.
+
+        Raises:
+            NotFoundError: there is no such account.
+        """
+        row = await self._db.one("partners.account", provider_id=provider_id, external_id=external_id)
+        if row is None:
+            raise NotFoundError("There is no such account.")
+        return row
+
     async def waiting(
         self, provider_id: str, state: str, search: str | None, limit: int, offset: int
     ) -> list[dict[str, Any]]:

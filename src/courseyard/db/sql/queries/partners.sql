@@ -213,6 +213,18 @@ where p.provider_id = %(provider_id)s and p.state = 'matched'
 order by lower(coalesce(p.name, p.email, p.external_id)), p.external_id
 limit %(limit)s offset %(offset)s;
 
+-- name: account
+-- One account, with who it is or may be.
+select p.external_id, p.email, p.name, p.sis_id, p.state, p.profile_id::text as profile_id,
+  f.full_name::text as profile_name, f.email::text as profile_email,
+  (select count(*) from courseyard.sync_failures as w
+    where w.provider_id = p.provider_id and w.person = p.external_id and w.resolved_at is null) as records,
+  coalesce((select jsonb_agg(jsonb_build_object('id', c.id, 'name', c.full_name, 'email', c.email) order by c.full_name)
+    from public.profiles as c where c.id = any(p.candidates)), '[]') as candidates
+from courseyard.partner_people as p
+left join public.profiles as f on f.id = p.profile_id
+where p.provider_id = %(provider_id)s and p.external_id = %(external_id)s;
+
 -- name: decide_person
 -- A person's decision who an account is; null: nobody, leave its records aside.
 update courseyard.partner_people as p set
