@@ -107,8 +107,18 @@ async def test_a_store_that_does_not_say_how_complete_it_is(lrs, make):
     _, page = await fetch_all(make(), Stream.PROGRESS)
     assert page.watermark == {"since": "2026-11-20T11:59:01Z"}
     again, page = await fetch_all(make(), Stream.PROGRESS, since={"since": "2026-11-21T00:00:00Z"})
-    assert (again, page.watermark) == ([], {"since": "2026-11-20T23:59:00Z"})
+    assert (again, page.watermark) == ([], {"since": "2026-11-21T00:00:00Z"}), "never earlier than before"
     assert [check.state for check in await make().check()] == ["ok", "warning"]
+
+
+async def test_runs_that_find_nothing_do_not_go_back_in_time(lrs, make):
+    lrs.consistent = False
+    lrs.store(told("completed"))
+    _, page = await fetch_all(make(), Stream.PROGRESS)
+    before = page.watermark
+    for _ in range(3):
+        _, page = await fetch_all(make(), Stream.PROGRESS, since=page.watermark)
+    assert page.watermark == before
 
 
 async def test_a_store_that_vouches_for_the_future_is_not_believed(lrs, make):

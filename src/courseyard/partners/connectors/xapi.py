@@ -122,10 +122,10 @@ class Xapi(Connector):
         following: Cursor = {"more": more, "through": through, "last": _moment_text(stored), "voided": []}
         if stream is Stream.CATALOGUE:
             records: list[Record] = [record for record in told.records if isinstance(record, Course)]
-            return self._page(records, following, at)
+            return self._page(records, following, scope)
         records = [*told.records, *map(statements.taken_back, told.voided)]
         waiting = [[identifier, _moment_text(stored)] for identifier, stored in told.voided]
-        return self._page(records, {**following, "voided": waiting}, at, told.rejected)
+        return self._page(records, {**following, "voided": waiting}, scope, told.rejected)
 
     def receive(self, delivery: Delivery) -> Received:
         """Statements as a store is sent them: one or an array; the answer is their ids, in their order."""
@@ -147,13 +147,13 @@ class Xapi(Connector):
         )
 
     def _page(
-        self, records: list[Record], following: Cursor, at: Cursor, rejected: list[tuple[Any, str]] | None = None
+        self, records: list[Record], following: Cursor, scope: Scope, rejected: list[tuple[Any, str]] | None = None
     ) -> Page:
         goes_on = following["more"] or following["voided"]
         return Page(
             records,
             next=following if goes_on else None,
-            watermark=None if goes_on else {"since": _since(following, at)},
+            watermark=None if goes_on else {"since": _since(following, scope)},
             data_at=reading.moment(following["through"]),
             rejected=rejected or (),
         )
@@ -185,7 +185,7 @@ class Xapi(Connector):
                 continue
             if isinstance(fact, statements.Fact) and fact.verb != "earned":
                 records += await self._left(voided, fact, reading.moment(stored), scope)
-        return self._page(records, {**at, "voided": at["voided"][_VOIDED_PER_PAGE:]}, at, rejected)
+        return self._page(records, {**at, "voided": at["voided"][_VOIDED_PER_PAGE:]}, scope, rejected)
 
     async def _left(self, voided: Any, fact: statements.Fact, stored: datetime | None, scope: Scope) -> list[Record]:
         """What the statements that still stand tell of what a voided one was about."""
@@ -250,10 +250,13 @@ def _through(answer: Answer) -> datetime | None:
     return min(told, clock) if told else None
 
 
-def _since(following: Cursor, at: Cursor) -> str | None:
-    """From when on to ask the next time: what was complete at the first answer, a little overlapped."""
+def _since(following: Cursor, scope: Scope) -> str | None:
+    """From when on to ask the next time: what was complete at the first answer, a little overlapped; never earlier
+    than this time, or runs that find nothing would go back further and further.
+    """
+    before = reading.moment((scope.since or {}).get("since"))
     through = reading.moment(following["through"] or following["last"])
-    return _moment_text(through - _OVERLAP) if through else at["last"]
+    return _moment_text(reading.latest(before, through - _OVERLAP if through else None))
 
 
 def _moment_text(moment: datetime | None) -> str | None:
