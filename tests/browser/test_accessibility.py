@@ -16,9 +16,12 @@ from partners.scripted import page as partner_page
 from playwright.async_api import Browser, Page
 
 from courseyard.errors import PartnerRefusedError
+from courseyard.partners.catalogue import Filter
 from courseyard.partners.connector import Stream
 from courseyard.partners.mappings import Link
+from courseyard.partners.providers import Draft, Settings
 from courseyard.partners.records import ModuleProgress, User
+from courseyard.partners.sources import source_of
 
 T = TypeVar("T")
 
@@ -202,6 +205,74 @@ async def test_pages_of_partners_courses(
         await context.clear_cookies()
         await page.goto(site.app + await asyncio.to_thread(there.link, there.learner))
         found += await visit(page, axe, site.app, ["/courses"])
+    await context.close()
+    assert found == []
+
+
+async def set_up(site: RunningSite, partner: type[Scripted]) -> tuple[str, str]:
+    """A partner whose courses are new, changed, imported and gone, and which failed since; one that delivers files."""
+    hub = site.services.hub
+    provider = await _here(site, hub.providers.save(draft(schedule_minutes=None)))
+    partner.script = {Stream.CATALOGUE: [partner_page(*[course(n, category="Safety") for n in range(1, 5)])]}
+    await _here(site, hub.syncs.work(await _here(site, hub.runs.start(provider, dry_run=True))))
+    await _here(site, hub.catalogue.bring_in(provider, ["c1", "c2", "c3"], Filter(), None))
+    partner.script = {Stream.CATALOGUE: [partner_page(course(1, code="New"), course(2, category="Safety"), course(4))]}
+    await _here(site, hub.syncs.work(await _here(site, hub.runs.start(provider, [Stream.CATALOGUE], dry_run=True))))
+    await _here(site, hub.providers.check(provider))
+    partner.script = {Stream.CATALOGUE: [PartnerRefusedError("The token was withdrawn.")]}
+    for _ in range(3):
+        await _here(site, hub.syncs.work(await _here(site, hub.runs.start(provider, [Stream.CATALOGUE]))))
+    options = {"source": "upload", "content": "delta"}
+    files = await _here(site, hub.providers.save(Draft("files", "Reports", options, Settings(schedule_minutes=None))))
+    place = source_of(hub.providers.open(await _here(site, hub.providers.get(files))).config)
+    table = b"Course ID;E-mail;State;Done on\n7;lea@example.org;Erledigt;24.11.2026\n8;leo@example.org;active;\n"
+    await _here(site, place.write("enrolments.csv", table))
+    site.sql("insert into public.partner_lms_providers (provider_name, provider_type) values ('By hand', 'other')")
+    return provider, files
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+async def test_pages_of_providers(
+    browser: Browser, site: RunningSite, axe: str, scheme: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = await browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    admin = await asyncio.to_thread(site.person, "admin", "admin@example.org")
+    with scripted_kind(monkeypatch) as partner:
+        await page.goto(site.app + f"/sign-in/link/{await _here(site, site.services.accounts.make_link(admin))}")
+        found = await visit(page, axe, site.app, ["/partners"])
+        provider, files = await set_up(site, partner)
+        kinds = [f"new?kind={kind}" for kind in ("moodle", "files", "webhook", "manual")]
+        own = ["", "/settings", "/delete", *(f"/catalogue?state={s}" for s in ("new", "changed", "imported", "gone"))]
+        paths = ["new", *kinds, *(provider + path for path in own)]
+        paths += [files, f"{files}/files", f"{files}/columns?kind=enrolment", f"{files}/columns?kind=credential"]
+        found += await visit(page, axe, site.app, ["/partners", *(f"/partners/providers/{path}" for path in paths)])
+        await page.goto(f"{site.app}/partners/providers/{files}/columns?kind=enrolment")
+        await page.get_by_label("“Erledigt” means").select_option("completed")
+        await page.get_by_label("Course (its key): from").select_option("constant")
+        await page.get_by_label("Course (its key): value").fill("7")
+        await page.get_by_role("button", name="Preview").click()
+        await page.get_by_role("cell", name="7:lea@example.org").wait_for()
+        found += await complaints(page, axe, "preview")
+        await page.get_by_role("button", name="Save", exact=True).click()
+        await page.get_by_text("The columns are saved").wait_for()
+        await page.goto(f"{site.app}/partners/providers/{files}/files")
+        await page.get_by_label("choose it, or drop it here").set_input_files(
+            {"name": "courses.csv", "mimeType": "text/csv", "buffer": b"id,title\n7,Safety\n"}
+        )
+        await page.get_by_role("button", name="Upload").click()
+        await page.get_by_role("link", name="courses.csv").wait_for()
+        partner.script = {}
+        await page.goto(f"{site.app}/partners/providers/{provider}")
+        await page.get_by_role("button", name="Sync now").click()
+        await page.get_by_role("heading", name="waiting for its turn").wait_for()
+        found += await complaints(page, axe, "while a run is on")
+        await asyncio.to_thread(site.work)
+        await page.get_by_role("heading", name="waiting for its turn").wait_for(state="detached")
+        assert await page.locator("#state[hx-trigger]").count() == 0
+        await page.goto(f"{site.app}/partners/providers/{provider}/catalogue?state=new")
+        await page.get_by_label("All on this page").check()
+        assert await page.locator("[name=keys]:not(:checked)").count() == 0
     await context.close()
     assert found == []
 

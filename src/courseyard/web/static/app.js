@@ -63,9 +63,9 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// One box for all boxes of its form with a name; without scripts it stays hidden.
+// One box for all boxes of its form with a name; without scripts its label stays hidden.
 for (const all of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-all]"))) {
-  all.hidden = false;
+  /** @type {HTMLElement} */ (all.parentElement).hidden = false;
   all.addEventListener("change", () => {
     const boxes = /** @type {NodeListOf<HTMLInputElement>} */ (all.form?.querySelectorAll(`[name="${all.dataset.all}"]`) ?? []);
     for (const box of boxes) box.checked = all.checked;
