@@ -130,7 +130,7 @@ def test_accounts_are_decided_and_what_waited_follows(
     )
     answer = office.admin.post(people, data={"account": "u-lea", "how": "person", "profile": lea})
     assert answer.status_code == 303 and "run=" in answer.headers["location"]
-    assert "look at the run" in office.text(answer.headers["location"])
+    assert "as soon as the partner" in office.text(answer.headers["location"])
     office.admin.post(people, data={"account": "u-kim", "how": "make", "email": "kim@example.org", "name": "Kim"})
     [(candidate,)] = site.sql("select id::text from public.profiles where full_name = 'B'")
     office.admin.post(people, data={"account": "u-leo", "how": "person", "profile": candidate})
@@ -171,19 +171,32 @@ def test_waiting_records_are_explained_tried_again_and_dropped(
     site: RunningSite, partner: type[Scripted], office: Office
 ) -> None:
     partner.script = {
-        Stream.CATALOGUE: [page(course(1), rejected=[({"bad": 1}, "it has no identifier")])],
-        Stream.ENROLMENTS: [page(enrolment(1))],
+        Stream.CATALOGUE: [
+            page(
+                course(1), rejected=[({"bad": {"own_key": [1, 2]}, "rows": [{"a": True}], "no": None}, "it has no id")]
+            )
+        ],
+        Stream.ENROLMENTS: [page(enrolment(1), enrolment(2, "kim"))],
     }
     office.run()
     waiting = f"{office.own}/waiting"
     text = office.text(waiting)
-    assert "Person not known" in text and "Not understood" in text and "All: 2 records" in text
-    assert "Person not known: 1 record" in office.text(f"{waiting}?code=person-unknown")
+    assert "bad › own_key 1, 2 rows 1 › a yes" in text, "as the partner sent it"
+    assert "user › external id u-lea" in text and "user › email lea@example.org" in text
+    assert "Person not known" in text and "Not understood" in text and "All: 3 records" in text
+    assert "Person not known: 2 records" in office.text(f"{waiting}?code=person-unknown")
     answer = office.admin.post(f"{waiting}/replay")
     assert answer.status_code == 303
+    follow = answer.headers["location"].replace("waiting?run=", "replays/")
+    assert "hx-get" in office.admin.get(follow).text
+    site.person(email="kim@example.org")
     site.work()
+    assert "1 written, 1 still waits" in office.text(answer.headers["location"])
+    assert "hx-get" not in office.admin.get(follow).text
+    assert office.admin.get(follow.replace(office.id, answer.headers["location"][-36:])).status_code == 404
     assert "All: 2 records" in office.text(waiting)
-    assert office.admin.post(f"{waiting}/drop", data={}).status_code == 422
+    nothing = office.admin.post(f"{waiting}/drop", data={})
+    assert nothing.status_code == 422 and "Tick those" in words(nothing) and "All: 2 records" in words(nothing)
     assert office.admin.post(f"{waiting}/drop", data={"code": "not-understood"}).status_code == 303
     [(record,)] = site.sql("select id from courseyard.sync_failures where resolved_at is null")
     office.admin.post(f"{waiting}/drop", data={"record": str(record)})

@@ -16,6 +16,7 @@ from courseyard.web.context import services
 from courseyard.web.pages import forms
 from courseyard.web.pages.credentials import admin
 from courseyard.web.pages.rendering import page
+from courseyard.web.pages.waiting_records import replay_asked
 from courseyard.web.rights import like_pattern
 
 STATES = {"waiting": "Waiting", "matched": "Known", "ignored": "Left aside"}
@@ -51,7 +52,7 @@ async def show(request: Request) -> Response:
         states=STATES,
         rules=_RULES,
         search=search,
-        run_id=forms.query_id(request, "run"),
+        replay=await replay_asked(request),
         page_number=forms.page_of(request),
         page_size=PAGE_SIZE,
     )
