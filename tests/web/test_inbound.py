@@ -12,7 +12,10 @@ import pytest
 from fix_web import RunningSite
 from standardwebhooks import Webhook
 
+from courseyard.errors import PartnerUnreachableError
 from courseyard.limits import MAX_DELIVERY_BYTES
+from courseyard.partners.connector import Delivery
+from courseyard.partners.connectors.webhook import Webhook as WebhookKind
 from courseyard.partners.providers import Draft, Settings
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
@@ -76,6 +79,36 @@ def test_what_is_not_the_partners_is_refused_and_not_kept(site: RunningSite) -> 
     assert site.sql("select count(*) from courseyard.partner_inbox") == [(0,)]
 
 
+def test_strangers_learn_nothing_of_the_providers(site: RunningSite) -> None:
+    pulled = Draft("moodle", "Pulled", {"base_url": "https://moodle.example", "token": "t"}, Settings())
+    [(by_hand,)] = site.sql(
+        "insert into public.partner_lms_providers (provider_name, provider_type) values ('By hand', 'x') returning id::text"
+    )
+    told = []
+    for identifier in (
+        "11111111-1111-4111-8111-111111111111", "no-identifier", site.run(site.services.hub.providers.save(pulled)), by_hand,
+    ):  # fmt: skip
+        address, stranger = f"/api/partners/inbound/{identifier}", site.client(None)
+        answers = [
+            stranger.post(address, json=EVENT),
+            stranger.put(f"{address}/statements", json=STATEMENT, params={"statementId": STATEMENT["id"]}),
+            stranger.get(f"{address}/about"),
+        ]
+        assert [answer.status_code for answer in answers] == [404] * 3, identifier
+        told += [answer.text for answer in answers]
+    assert len(set(told)) == 1
+
+
+def test_what_cannot_be_checked_now_is_to_be_sent_again(site: RunningSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def prepare(self: WebhookKind, delivery: Delivery) -> None:
+        raise PartnerUnreachableError("keys.partner.example does not answer.")
+
+    monkeypatch.setattr(WebhookKind, "prepare", prepare)
+    answer = push(site, provider(site))
+    assert answer.status_code == 502 and "partner.example" not in answer.text
+    assert site.sql("select count(*) from courseyard.partner_inbox") == [(0,)]
+
+
 def test_a_delivery_too_large_is_refused_while_it_comes(site: RunningSite) -> None:
     answer = push(site, provider(site), {"padding": "x" * (MAX_DELIVERY_BYTES + 1)})
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
@@ -104,6 +137,7 @@ def test_statements_as_a_store_takes_them(site: RunningSite, method: str, status
     address = f"/api/partners/inbound/{store}"
     assert "1.0.3" in client.get(f"{address}/about").json()["version"]
     query = {"statementId": STATEMENT["id"]} if method == "PUT" else {}
+    assert client.put(f"{address}/statements", json=STATEMENT).status_code == 400, "put needs the identifier"
     answer = client.request(method, f"{address}/statements", json=STATEMENT, params=query)
     assert answer.status_code == status, answer.text
     assert answer.headers["x-experience-api-version"] == "1.0.3"
