@@ -81,6 +81,7 @@ class Scripted(Connector):
             next={"page": number + 1} if more else None,
             watermark=None if more else answer.watermark or {"seen": number + 1},
             data_at=answer.data_at,
+            total=answer.total,
             rejected=answer.rejected,
             complete=not more and self.capabilities.streams[stream] == "full",
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -11,8 +12,9 @@ import pytest
 from fix_web import RunningSite
 from partners.scripted import Scripted, course, draft, enrolment, module, page, scripted_kind
 
-from courseyard.errors import PartnerRefusedError
-from courseyard.partners.connector import Stream
+from courseyard.errors import PartnerRefusedError, PartnerUnreachableError
+from courseyard.main import compose
+from courseyard.partners.connector import Page, Stream
 
 
 @pytest.fixture
@@ -80,15 +82,50 @@ def test_a_run_that_works_says_at_what_and_can_be_stopped(
     site: RunningSite, partner: type[Scripted], office: Office
 ) -> None:
     run = site.run(office.hub.runs.start(office.id, [Stream.CATALOGUE]))
+    replay = site.run(office.hub.runs.replay(office.id, None))
     path = f"/partners/log/{run}"
-    assert "Waiting for its turn" in office.text(path)
+    assert "it begins as soon as a background worker is free" in office.text(path)
+    assert "In the queue: 1 run comes first." in office.text(f"/partners/log/{replay}")
     assert "hx-get" in office.admin.get(f"{path}/state").text
-    site.sql('update public.lms_sync_log set sync_data = sync_data || \'{"waiting_because": "it is down."}\'')
-    assert "Trying again after: it is down." in office.text(path)
-    assert office.admin.post(f"{path}/cancel").status_code == 303
+    partner.script = {Stream.CATALOGUE: [PartnerUnreachableError("The partner is down.")]}
+    site.work()
     text = office.text(path)
-    assert "Cancelled" in text and "hx-get" not in office.admin.get(f"{path}/state").text
+    assert "Waiting to try again, because: The partner is down. The next try is at" in text
+    assert office.admin.post(f"{path}/cancel").status_code == 303
+    assert "Stopping" in office.text(path)
+    site.run(office.hub.syncs.work(run))
+    state = office.admin.get(f"{path}/state", headers={"HX-Request": "true"}).text
+    assert "Cancelled" in state and "hx-get" not in state and "The run is over: cancelled." in state
     assert office.admin.post(f"{path}/cancel").status_code == 409
+
+
+def test_how_far_a_stream_is_counts_its_own_records_alone(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    seen: list[str] = []
+
+    def look(answer: Page) -> Callable[[], Page]:
+        def told() -> Page:
+            seen.append(words(office.admin.get(f"/partners/log/{run}/state")))
+            return answer
+
+        return told
+
+    site.person(email="lea@example.org")
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1), course(2), total=3), look(page(course(3)))],
+        Stream.ENROLMENTS: [page(enrolment(1)), look(page(enrolment(2)))],
+    }
+    run = site.run(office.hub.runs.start(office.id, [Stream.CATALOGUE, Stream.ENROLMENTS]))
+    # In another thread than the server's, so that the page can be asked for in the middle of the run.
+    asyncio.run(_apart(site, run))
+    assert "Fetching courses. 2 of 3." in seen[0]
+    assert "Fetching enrolments. Stop" in seen[1], "the courses' total is not the enrolments'"
+
+
+async def _apart(site: RunningSite, run: str) -> None:
+    async with compose(site.settings, site.database_url, site.origins) as other:
+        await other.services.hub.syncs.work(run)
 
 
 def test_a_dry_run_shows_what_it_would_change(partner: type[Scripted], office: Office) -> None:
@@ -98,14 +135,33 @@ def test_a_dry_run_shows_what_it_would_change(partner: type[Scripted], office: O
 
 
 def test_undo_asks_first_and_is_told_after(site: RunningSite, partner: type[Scripted], office: Office) -> None:
-    partner.script = {Stream.CATALOGUE: [page(course(1))]}
+    partner.script = {Stream.CATALOGUE: [page(course(1), course(2))]}
     run = office.run(Stream.CATALOGUE)
+    site.sql("update public.partner_courses set course_name = 'Mine' where external_course_id = 'c2'")
     assert "Rows that somebody has changed since stay" in office.text(f"/partners/log/{run}/undo")
-    assert office.admin.post(f"/partners/log/{run}/undo").status_code == 303
-    assert site.sql("select count(*) from public.partner_courses") == [(0,)]
+    answer = office.admin.post(f"/partners/log/{run}/undo")
+    assert answer.status_code == 303
+    assert site.sql("select course_name from public.partner_courses") == [("Mine",)]
+    told = office.text(answer.headers["location"])
+    assert "1 row put back as before. 1 stayed: somebody has changed it since." in told and "paused" in told
+    assert f"/partners/log/{run}" in office.admin.get(answer.headers["location"]).text
     assert "Undone" in office.text(f"/partners/log/{run}")
     again = office.admin.post(f"/partners/log/{run}/undo")
     assert again.status_code == 409 and "undone before" in words(again)
+
+
+def test_changes_name_whose_they_are(site: RunningSite, partner: type[Scripted], office: Office) -> None:
+    site.sql("insert into public.profiles (email, full_name) values ('lea@example.org', 'Lea Berg')")
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1))],
+        Stream.ENROLMENTS: [page(enrolment(1))],
+        Stream.PROGRESS: [page(module(1, status="completed"))],
+    }
+    text = office.text(f"/partners/log/{office.run()}")
+    assert "Course 1, Lea Berg Enrolment, new" in text and "Module 1, Lea Berg Module, new" in text
+    partner.script = {Stream.ENROLMENTS: [page(enrolment(2))]}
+    dry = office.text(f"/partners/log/{office.run(Stream.ENROLMENTS, dry_run=True)}")
+    assert "Course 1, Lea Berg Enrolment, new" in dry
 
 
 def test_accounts_are_decided_and_what_waited_follows(

@@ -83,6 +83,10 @@ class Runs:
         row = await self._db.one("sync.running", provider_id=provider_id, modes=["sync", "drift", "replay", "webhook"])
         return await self.run(row["id"]) if row else None
 
+    async def queue(self, run_id: str) -> dict[str, Any]:
+        """What a run that has not ended waits for: how many are ``ahead`` of it, and its ``next_try_at``."""
+        return await self._db.one("sync.queue", run_id=run_id) or {"ahead": 0, "next_try_at": None}
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop at its next page; one that has not begun is over at once. What it wrote stays."""
         row = await self._db.one("sync.ask_to_cancel", run_id=run_id)
@@ -92,7 +96,9 @@ class Runs:
             await self._db.run("sync.cancel_not_begun", run_id=run_id)
 
     async def undo(self, run_id: str, requested_by: str | None) -> dict[str, Any]:
-        """Take back what a run wrote, as far as nobody has changed it since; how many rows were restored and kept.
+        """Take back what a run wrote, as far as nobody has changed it since.
+
+        How many rows were ``restored`` and ``kept``, and the undo's own ``run_id`` in the log.
 
         The provider is paused, because its next run would write the same again.
 
@@ -105,13 +111,13 @@ class Runs:
             if outcome is None:
                 raise ConflictError("This run cannot be undone.")
             await tx.run("partners.set_paused", provider_id=found["provider_id"], paused=True)
-            await tx.run(
+            logged = await tx.one(
                 "sync.log_undo",
                 provider_id=found["provider_id"],
                 restored=outcome["restored"],
                 data={"undone_run": run_id, "requested_by": requested_by, **outcome},
             )
-        return outcome
+        return outcome | {"run_id": logged["id"] if logged else run_id}
 
 
 async def _start(

@@ -323,6 +323,7 @@ class Syncs:
         await self._db.run(
             "sync.dry_place", run_id=run.id, token=run.token, counts=counts,
             stream=place["stream"] if place else None, cursor=place["cursor"] if place else None,
+            total=place["total"] if place else None,
         )  # fmt: skip
         await self._db.run(
             "sync.dry_log", run_id=run.id, seen=sum(n for _, n in outcomes),

@@ -175,6 +175,7 @@ class RunDetail(RunAnswer):
 class UndoAnswer(Answer):
     """What an undo did."""
 
+    run_id: str = Field(description="The undo's own line in the log.")
     restored: int
     kept: int = Field(description="Rows that somebody changed since, left as they are.")
 

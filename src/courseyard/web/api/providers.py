@@ -269,8 +269,7 @@ async def cancel_run(svc: Svc, caller: Admin, run_id: Id) -> RunAnswer:  # noqa:
 @runs.post("/{run_id}/undo", responses=problems(404, 409, 422))
 async def undo_run(svc: Svc, caller: Admin, run_id: Id) -> UndoAnswer:
     """Take back what a run wrote, as far as nobody has changed it since. Its partner is paused."""
-    outcome = await svc.hub.runs.undo(str(run_id), caller.profile_id)
-    return UndoAnswer(restored=outcome["restored"], kept=outcome["kept"])
+    return UndoAnswer.model_validate(await svc.hub.runs.undo(str(run_id), caller.profile_id))
 
 
 def _kind(kind: type[Connector]) -> KindAnswer:

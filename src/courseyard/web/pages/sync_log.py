@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from courseyard.errors import CourseyardError
 from courseyard.limits import PAGE_SIZE
+from courseyard.partners.batch import LISTED
+from courseyard.partners.connector import Stream
 from courseyard.web.context import services
 from courseyard.web.pages import forms
 from courseyard.web.pages.credentials import admin
@@ -43,7 +45,12 @@ _UNTOLD = frozenset(
         "partner_enrollment_id", "metadata",
     }
 )  # fmt: skip
-_TITLES = ("course_name", "module_name", "credential_name", "external_enrollment_id")
+_FETCHED = {
+    Stream.CATALOGUE: "courses",
+    Stream.ENROLMENTS: "enrolments",
+    Stream.PROGRESS: "progress",
+    Stream.CREDENTIALS: "credentials",
+}
 _CHANGES_SHOWN = 25
 
 
@@ -106,10 +113,10 @@ async def undo(request: Request) -> Response:
     caller = await admin(request)
     run_id = forms.path_id(request)
     try:
-        await services(request).hub.runs.undo(run_id, caller.profile_id)
+        outcome = await services(request).hub.runs.undo(run_id, caller.profile_id)
     except CourseyardError as error:
         return await _run(request, "sync_run.html", error)
-    return back(f"/partners/log/{run_id}", "undone")
+    return back(f"/partners/log/{outcome['run_id']}", "undone")
 
 
 async def _run(request: Request, template: str, error: CourseyardError | None = None) -> Response:
@@ -122,13 +129,18 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
     waiting = await svc.db.all(
         "partners.failures", provider_id=run["provider_id"], open=True, code=None, run_id=run_id, limit=10, offset=0
     )
+    running = run["status"] == "running"
+    queue = await svc.hub.runs.queue(run_id) if running else {"ahead": 0, "next_try_at": None}
     return page(
         request,
         template,
         error.status if error else 200,
         run=run,
-        running=run["status"] == "running",
-        phase=_phase(run, told),
+        told=told,
+        running=running,
+        phase=_phase(run, told, queue),
+        next_try_at=queue["next_try_at"],
+        fetched=_fetched(run),
         counts=[(KINDS[kind], _outcomes(run["counts"][kind])) for kind in KINDS if kind in (run["counts"] or {})],
         problems=told.get("problems") or run["problems"] or [],
         preview=[_difference(change) for change in told.get("preview") or []],
@@ -142,15 +154,29 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
     )
 
 
-def _phase(run: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+def _phase(run: Mapping[str, Any], told: Mapping[str, Any], queue: Mapping[str, Any]) -> str:
     """In a sentence, what a run is at."""
     if run["cancel_requested"]:
         return "Stopping after the records that are being written."
-    if told.get("waiting_because"):
-        return f"Trying again after: {told['waiting_because']}"
+    if queue["next_try_at"]:
+        return f"Waiting to try again, because: {told.get('waiting_because') or 'the database was away.'}"
+    if not run["begun"] and queue["ahead"]:
+        return f"In the queue: {queue['ahead']} run{' comes' if queue['ahead'] == 1 else 's come'} first."
     if not run["begun"]:
-        return "Waiting for its turn: runs of one partner work one after another."
-    return f"Fetching {run['stream']}." if run["stream"] else "At work."
+        return "In the queue: it begins as soon as a background worker is free."
+    if run["mode"] == "webhook":
+        return "Writing what the partner pushed."
+    if run["stream"] in LISTED:
+        return f"Fetching {_FETCHED[Stream(run['stream'])]}."
+    return "Trying again what waited."
+
+
+def _fetched(run: Mapping[str, Any]) -> int | None:
+    """How much of the total of its present stream a run has; None where the partner names no total."""
+    if not run["total"] or run["stream"] not in LISTED:
+        return None
+    counts = (run["counts"] or {}).get(LISTED[Stream(run["stream"])], {})
+    return min(sum(n for name, n in counts.items() if name not in ("created", "updated")), run["total"])
 
 
 def _outcomes(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -171,13 +197,17 @@ def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "table": TABLES.get(change["table_name"], change["table_name"]),
-        "title": after.get("course_name")
-        or after.get("module_name")
-        or after.get("credential_name")
-        or change["row_id"],
+        "title": _title(change, after),
         "is_new": change["before"] is None,
         "fields": [(name, _value(before.get(name)), _value(after[name])) for name in names],
     }
+
+
+def _title(change: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """What a row is about: the thing, and whose it is."""
+    thing = row.get("course_name") or row.get("module_name") or row.get("credential_name") or change.get("course")
+    told = [str(part) for part in (thing, change.get("person")) if part]
+    return ", ".join(told) or str(change["row_id"])
 
 
 def _value(value: Any) -> str:

@@ -26,7 +26,7 @@ DONE = {
     "partner-enrolled": "Enrolled. The partner is told in the background; the list shows how far that is.",
     "partner-withdrawn": "The enrolment is being ended.",
     "cancelling": "The run stops after the records that are being written. What it wrote stays.",
-    "undone": "The run is undone, and its partner is paused.",
+    "undone": "The run is undone, and its partner is paused: go on with it on its page when the cause is mended.",
     "decided": "Decided.",
     "dropped": "The records are dropped.",
     "webhook-deleted": "The receiver is deleted.",

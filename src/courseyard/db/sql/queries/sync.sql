@@ -38,7 +38,11 @@ select courseyard.partner_apply_v1(%(run_id)s, %(token)s, %(batch)s::jsonb, %(pl
 
 -- name: preview
 -- What a dry run would change, before its transaction is rolled back.
-select c.table_name, c.row_id::text as row_id, c.before, c.after from courseyard.sync_changes as c
+select c.table_name, c.row_id::text as row_id, c.before, c.after,
+  coalesce(f.full_name, f.email)::text as person, k.course_name::text as course
+from courseyard.sync_changes as c
+left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.after ->> 'user_id')::uuid
+left join public.partner_courses as k on k.id = (c.after ->> 'course_id')::uuid
 where c.run_id = %(run_id)s order by c.id limit %(limit)s;
 
 -- name: dry_place
@@ -46,6 +50,7 @@ update courseyard.sync_runs as r set
   counts = courseyard.add_counts_v1(r.counts, %(counts)s::jsonb),
   stream = coalesce(%(stream)s, r.stream),
   cursor = case when %(stream)s::text is null then r.cursor else %(cursor)s::jsonb end,
+  total = coalesce(%(total)s, r.total),
   heartbeat_at = now()
 where r.id = %(run_id)s and r.token = %(token)s;
 
@@ -66,7 +71,7 @@ on conflict on constraint sync_cursors_pkey do update set
 
 -- name: next_stream
 -- The stream is what comes next, so that a run that is broken off between two streams begins neither of them twice.
-update courseyard.sync_runs set stream = %(stream)s, cursor = null, heartbeat_at = now()
+update courseyard.sync_runs set stream = %(stream)s, cursor = null, total = null, heartbeat_at = now()
 where id = %(run_id)s and token = %(token)s;
 
 -- name: add_problem
@@ -136,8 +141,23 @@ order by l.started_at desc, l.id
 limit %(limit)s offset %(offset)s;
 
 -- name: changes
-select c.id, c.table_name, c.row_id::text as row_id, c.before, c.after, count(*) over () as total
-from courseyard.sync_changes as c where c.run_id = %(run_id)s order by c.id limit %(limit)s offset %(offset)s;
+select c.id, c.table_name, c.row_id::text as row_id, c.before, c.after, count(*) over () as total,
+  coalesce(f.full_name, f.email)::text as person, k.course_name::text as course
+from courseyard.sync_changes as c
+left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.after ->> 'user_id')::uuid
+left join public.partner_courses as k on k.id = (c.after ->> 'course_id')::uuid
+where c.run_id = %(run_id)s order by c.id limit %(limit)s offset %(offset)s;
+
+-- name: queue
+-- What a run waits for: others of the same partner that come first, or the time of its next try.
+select
+  (select count(*) from courseyard.sync_runs as a join public.lms_sync_log as l on l.id = a.id
+    where a.provider_id = r.provider_id and l.status = 'running' and a.mode <> 'webhook' and a.created_at < r.created_at)
+    as ahead,
+  (select min(j.scheduled_at) from jobs.procrastinate_jobs as j
+    where j.status = 'todo' and j.task_name = 'sync_run' and j.args ->> 'run_id' = r.id::text and j.scheduled_at > now())
+    as next_try_at
+from courseyard.sync_runs as r where r.id = %(run_id)s;
 
 -- name: receive
 -- A delivery is acknowledged when this stands; one that came before is not kept twice.
@@ -204,7 +224,8 @@ delete from courseyard.partner_inbox where done_at < now() - %(age)s;
 
 -- name: log_undo
 insert into public.lms_sync_log (provider_id, sync_type, status, records_processed, sync_data, completed_at)
-values (%(provider_id)s, 'undo', 'succeeded', %(restored)s, %(data)s, now());
+values (%(provider_id)s, 'undo', 'succeeded', %(restored)s, %(data)s, now())
+returning id::text as id;
 
 -- name: imagined
 -- In a dry run: modules that wait only for an enrolment which an earlier page of the same dry run would have made.
