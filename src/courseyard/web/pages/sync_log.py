@@ -175,8 +175,8 @@ def _fetched(run: Mapping[str, Any]) -> int | None:
     """How much of the total of its present stream a run has; None where the partner names no total."""
     if not run["total"] or run["stream"] not in LISTED:
         return None
-    counts = (run["counts"] or {}).get(LISTED[Stream(run["stream"])], {})
-    return min(sum(n for name, n in counts.items() if name not in ("created", "updated")), run["total"])
+    counts: Mapping[str, int] = (run["counts"] or {}).get(LISTED[Stream(run["stream"])], {})
+    return min(sum(n for name, n in counts.items() if name not in ("created", "updated")), int(run["total"]))
 
 
 def _outcomes(counts: Mapping[str, int]) -> list[tuple[str, int]]:
