@@ -168,7 +168,7 @@ def _hub(
         runs=runs,
         syncs=syncs,
         schedule=Schedule(db, runs, syncs, webhooks.emit),
-        catalogue=Catalogue(db),
+        catalogue=Catalogue(db, runs),
         identities=Identities(db, runs),
         inbox=Inbox(db, providers),
         webhooks=webhooks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from partners.scripted import Scripted, course, draft, page, scripted_kind
 
 from courseyard.errors import PartnerRefusedError, PartnerUnreachableError
 from courseyard.partners.connector import Stream
+from courseyard.partners.providers import Draft, Settings
 
 
 @pytest.fixture
@@ -142,3 +144,19 @@ def test_what_the_partner_says_is_text(catalogue: Catalogue) -> None:
     text = catalogue.shown()
     assert evil not in text
     assert "<script>" not in text
+
+
+def test_a_partner_by_hand_gets_its_courses_on_the_page(site: RunningSite) -> None:
+    settings = Settings(schedule_minutes=None)
+    provider = site.run(site.services.hub.providers.save(Draft("manual", "Evening school", {}, settings)))
+    admin, own = site.browser(site.person("admin")), f"/partners/providers/{provider}/catalogue"
+    assert "enter its courses below" in admin.get(own).text
+    for title in ("Welding", "Welding for beginners"):
+        form = {"title": title, "external_id": "W1", "duration_hours": "1.5", "url": "https://school.example/w1"}
+        assert admin.post(f"{own}/enter", data=form).status_code == 303
+    assert site.sql("select course_name, duration_hours, enrollment_link from public.partner_courses") == [
+        ("Welding for beginners", Decimal("1.5"), "https://school.example/w1")
+    ]
+    refused = admin.post(f"{own}/enter", data={"title": "X", "duration_hours": "long"})
+    assert refused.status_code == 422 and "no number" in refused.text
+    assert site.browser(site.person()).post(f"{own}/enter", data={"title": "X"}).status_code == 403

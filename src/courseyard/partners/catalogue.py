@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from courseyard.db import Database
+from courseyard.db import Database, Queries
 from courseyard.limits import SYNC_BATCH_RECORDS
+from courseyard.partners.batch import item_of
 from courseyard.partners.connector import Stream
+from courseyard.partners.records import Course
+from courseyard.partners.runs import Runs
 
 STATES = ("new", "changed", "imported", "gone")
 
@@ -25,9 +28,10 @@ class Filter:
 class Catalogue:
     """The mirror of a partner's catalogue beside what was imported of it."""
 
-    def __init__(self, db: Database) -> None:
-        """Keep the database."""
+    def __init__(self, db: Database, runs: Runs) -> None:
+        """``runs``: what waited for a course is written when the course comes in."""
         self._db = db
+        self._runs = runs
 
     async def courses(self, provider_id: str, chosen: Filter, limit: int, offset: int) -> list[dict[str, Any]]:
         """A page of courses with their ``state``; each row also carries the ``total``."""
@@ -58,12 +62,7 @@ class Catalogue:
                 "partners.catalogue_records", provider_id=provider_id, keys=None if keys is None else list(keys),
                 category=chosen.category, search=chosen.pattern, state=chosen.state,
             )  # fmt: skip
-            row = await tx.one(
-                "sync.start", provider_id=provider_id, sync_type="import", mode="sync", streams=[], dry_run=False,
-                requested_by=requested_by, data={"requested_by": requested_by},
-            )  # fmt: skip
-            run_id = str(row["id"]) if row else ""
-            await tx.one("sync.claim", run_id=run_id, token=run_id)
+            run_id = await _begun(tx, provider_id, requested_by)
             for i in range(0, len(items), SYNC_BATCH_RECORDS):
                 some = items[i : i + SYNC_BATCH_RECORDS]
                 await tx.one(
@@ -84,5 +83,39 @@ class Catalogue:
                 streams=[Stream.ENROLMENTS.value, Stream.PROGRESS.value, Stream.CREDENTIALS.value],
             )  # fmt: skip
             await tx.run("partners.no_longer_aside", provider_id=provider_id)
-            await tx.one("sync.finish", run_id=run_id, token=run_id, status="succeeded", error=None, data={})
+            await _ended(tx, run_id)
+        if await self._db.one(
+            "partners.replayable", provider_id=provider_id, kinds=["enrolment"], after=0, limit=1, all=False
+        ):
+            await self._runs.replay(provider_id, requested_by)
         return run_id
+
+    async def enter(self, provider_id: str, course: Course, requested_by: str | None) -> str:
+        """Enter a course by hand, or change one that was: its key decides. The run's id.
+
+        Raises:
+            ConflictError: a rule of the organisation's own refuses it.
+        """
+        async with self._db.transaction() as tx:
+            run_id = await _begun(tx, provider_id, requested_by)
+            batch = {"course": [item_of(course)]}
+            await tx.one("sync.apply", run_id=run_id, token=run_id, batch=batch, place=None, **{"import": True})
+            await _ended(tx, run_id)
+        return run_id
+
+
+async def _begun(tx: Queries, provider_id: str, requested_by: str | None) -> str:
+    """An import is a run like others, in the log and to be undone, done by whoever asked for it."""
+    row = await tx.one(
+        "sync.start", provider_id=provider_id, sync_type="import", mode="sync", streams=[], dry_run=False,
+        requested_by=requested_by, data={"requested_by": requested_by},
+    )  # fmt: skip
+    run_id = str(row["id"]) if row else ""
+    await tx.one("sync.claim", run_id=run_id, token=run_id)
+    return run_id
+
+
+async def _ended(tx: Queries, run_id: str) -> None:
+    run = await tx.one("sync.run", run_id=run_id)
+    data = {"counts": run["counts"] if run else {}}
+    await tx.one("sync.finish", run_id=run_id, token=run_id, status="succeeded", error=None, data=data)

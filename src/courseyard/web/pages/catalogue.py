@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,10 +13,11 @@ from starlette.routing import Route
 
 from courseyard.errors import CourseyardError, InvalidInputError
 from courseyard.limits import PAGE_SIZE
-from courseyard.partners import kinds
+from courseyard.partners import kinds, reading
 from courseyard.partners.catalogue import STATES, Filter
 from courseyard.partners.connector import Stream
 from courseyard.partners.providers import Provider
+from courseyard.partners.records import Course
 from courseyard.web.context import services
 from courseyard.web.pages import forms
 from courseyard.web.pages.credentials import admin
@@ -77,6 +79,35 @@ async def bring_in(request: Request) -> Response:
     return back(f"/partners/providers/{provider_id}/catalogue?{query}")
 
 
+async def enter(request: Request) -> Response:
+    """Enter a course of a partner that is kept by hand."""
+    caller = await admin(request)
+    provider_id, form = forms.path_id(request), await request.form()
+    title = forms.text(form, "title")
+    try:
+        if not title:
+            raise InvalidInputError("The course has no title.", hint="Type what the partner calls it.")
+        hours = reading.number(forms.optional(form, "duration_hours"))
+        if forms.text(form, "duration_hours") and (hours is None or hours < 0):
+            raise InvalidInputError("The hours are no number.", hint="Type a number such as 1.5, or nothing.")
+        url = forms.optional(form, "url")
+        if url and not url.startswith(("https://", "http://")):
+            raise InvalidInputError("The address is no web address.", hint="Begin it with https://.")
+        course = Course(
+            external_id=forms.optional(form, "external_id") or f"by-hand-{uuid4().hex[:12]}",
+            title=title,
+            code=forms.optional(form, "code"),
+            category=forms.optional(form, "category"),
+            description=forms.optional(form, "description"),
+            duration_hours=hours,
+            url=url,
+        )
+        await services(request).hub.catalogue.enter(provider_id, course, caller.profile_id)
+    except CourseyardError as error:
+        return await _show(request, error)
+    return back(f"/partners/providers/{provider_id}/catalogue", "course-entered")
+
+
 async def _show(request: Request, error: CourseyardError | None = None) -> Response:
     svc = services(request)
     provider = await svc.hub.providers.get(forms.path_id(request))
@@ -94,6 +125,7 @@ async def _show(request: Request, error: CourseyardError | None = None) -> Respo
         error.status if error else 200,
         provider=provider,
         can_look=kind is not None and Stream.CATALOGUE in kind.capabilities.streams,
+        by_hand=kind is not None and not kind.capabilities.streams and not kind.capabilities.receives,
         counts=counts,
         state=state,
         courses=[course | {"changes": _changes(course)} for course in courses],
@@ -137,6 +169,7 @@ def _changes(course: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
 routes = [
     Route("/partners/providers/{id}/catalogue", show, methods=["GET"]),
     Route("/partners/providers/{id}/catalogue/run", show_run, methods=["GET"]),
+    Route("/partners/providers/{id}/catalogue/enter", enter, methods=["POST"]),
     Route("/partners/providers/{id}/catalogue/look", look, methods=["POST"]),
     Route("/partners/providers/{id}/catalogue/import", bring_in, methods=["POST"]),
 ]

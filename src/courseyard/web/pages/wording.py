@@ -25,6 +25,7 @@ DONE = {
     "mapped": "Mapped. Enrolments and completions that it asks for follow within a minute.",
     "partner-enrolled": "Enrolled. The partner is told in the background; the list shows how far that is.",
     "partner-withdrawn": "The enrolment is being ended.",
+    "course-entered": "The course is entered.",
     "cancelling": "The run stops after the records that are being written. What it wrote stays.",
     "undone": "The run is undone, and its partner is paused: go on with it on its page when the cause is mended.",
     "decided": "Decided.",
