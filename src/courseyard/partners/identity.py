@@ -44,16 +44,26 @@ class Identities:
     async def decide(self, provider_id: str, external_id: str, profile_id: str | None, decided_by: str | None) -> str:
         """Say who an account is, or with None that its records are to be left aside; the id of the replaying run.
 
+        What was written already becomes the new person's within that run; of an account that is left aside, it stays.
+
         Raises:
             NotFoundError: there is no such account, or no such person.
+            ConflictError: the organisation's tables do not let that person have what was written for this account.
         """
-        row = await self._db.one(
-            "partners.decide_person", provider_id=provider_id, external_id=external_id, profile_id=profile_id,
-            decided_by=decided_by, rule="by hand",
-        )  # fmt: skip
-        if row is None:
-            raise NotFoundError("There is no such account.")
-        return await self._runs.replay(provider_id, decided_by)
+        async with self._db.transaction() as tx:
+            row = await tx.one(
+                "partners.decide_person", provider_id=provider_id, external_id=external_id, profile_id=profile_id,
+                decided_by=decided_by, rule="by hand",
+            )  # fmt: skip
+            if row is None:
+                raise NotFoundError("There is no such account.")
+            run_id = await self._runs.replay_within(tx, provider_id, decided_by)
+            if profile_id is not None:
+                await tx.one(
+                    "partners.move_account", provider_id=provider_id, run_id=run_id, external_id=external_id,
+                    former=row["former"], profile_id=profile_id,
+                )  # fmt: skip
+        return run_id
 
     async def account(self, provider_id: str, external_id: str) -> dict[str, Any]:
         """One account: who it is or may be, and how many records wait for it.

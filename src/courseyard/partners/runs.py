@@ -62,10 +62,14 @@ class Runs:
     async def replay(self, provider_id: str, requested_by: str | None) -> str:
         """Put a run into the queue that tries everything again that could not be written."""
         async with self._db.transaction() as tx:
-            standing = await tx.one("sync.running", provider_id=provider_id, modes=["replay"])
-            if standing is not None:
-                return str(standing["id"])
-            return await _start(tx, provider_id, REPLAY, "replay", [], False, requested_by)
+            return await self.replay_within(tx, provider_id, requested_by)
+
+    async def replay_within(self, tx: Queries, provider_id: str, requested_by: str | None) -> str:
+        """The same as part of a transaction: the run begins when that is done."""
+        standing = await tx.one("sync.running", provider_id=provider_id, modes=["replay"])
+        if standing is not None:
+            return str(standing["id"])
+        return await _start(tx, provider_id, REPLAY, "replay", [], False, requested_by)
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """One run with its counts, problems and progress.

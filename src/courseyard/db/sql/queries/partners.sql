@@ -227,12 +227,22 @@ where p.provider_id = %(provider_id)s and p.external_id = %(external_id)s;
 
 -- name: decide_person
 -- A person's decision who an account is; null: nobody, leave its records aside.
+with former as (
+  select p.external_id, p.profile_id from courseyard.partner_people as p
+  where p.provider_id = %(provider_id)s and p.external_id = %(external_id)s
+  for update
+)
 update courseyard.partner_people as p set
   profile_id = %(profile_id)s::uuid, candidates = '{}', decided_by = %(decided_by)s::uuid, updated_at = now(),
   rule = %(rule)s,
   state = case when %(profile_id)s::uuid is null then 'ignored' else 'matched' end
-where p.provider_id = %(provider_id)s and p.external_id = %(external_id)s
-returning p.external_id;
+from former as f
+where p.provider_id = %(provider_id)s and p.external_id = f.external_id
+returning f.profile_id::text as former;
+
+-- name: move_account
+select courseyard.partner_moved_v1(%(provider_id)s, %(run_id)s, %(external_id)s, %(former)s::uuid, %(profile_id)s::uuid)
+  as moved;
 
 -- name: link_person
 -- What the enrolment flow found out or made at the partner.
