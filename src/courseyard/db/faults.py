@@ -86,9 +86,12 @@ def as_domain_error(error: psycopg.Error) -> CourseyardError | None:
     if constraint in _CONSTRAINTS:
         kind, words = _CONSTRAINTS[constraint]
         return kind(words)
-    if isinstance(error, psycopg.IntegrityError | pg.RaiseException):
+    if isinstance(error, psycopg.IntegrityError | pg.RaiseException) or type(error) is psycopg.DatabaseError:
+        # The last: a code that the driver does not know is one of somebody's own triggers.
         # A rule of the organisation's own on one of its tables; a constraint's primary message holds no values.
         return ConflictError(f"The database refuses this: {error.diag.message_primary}.")
+    if isinstance(error, pg.StringDataRightTruncation):
+        return InvalidInputError(f"A value is too long for its column: {error.diag.message_primary}.")
     if isinstance(error, _BAD_VALUES) or (isinstance(error, psycopg.DataError) and error.sqlstate is None):
         return InvalidInputError("A value is not of the kind that the database keeps there.")
     if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedFunction):

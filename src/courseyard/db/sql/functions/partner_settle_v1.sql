@@ -28,6 +28,12 @@ begin
       gone_at = case when k.data_at > excluded.data_at then k.gone_at end,
       updated_at = pg_catalog.now();
 
+  -- The same again, but later: whatever was true in between is older than this.
+  update courseyard.partner_keys as k set data_at = i.data_at
+    from pg_catalog.unnest(p_plan) as i
+    where i.verdict = 'unchanged' and k.provider_id = p_provider and k.kind = p_kind
+      and k.external_id = i.external_id and k.data_at < i.data_at;
+
   -- Arrays and not joins: the plan is made while these tables are still small and unknown to the planner.
   if p_listing then
     update courseyard.partner_keys as k set seen_run = p_run
