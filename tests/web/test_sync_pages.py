@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fix_web import RunningSite
-from partners.scripted import Scripted, course, draft, enrolment, module, page, scripted_kind
+from partners.scripted import Scripted, course, credential, draft, enrolment, module, page, scripted_kind
 
 from courseyard.errors import PartnerRefusedError, PartnerUnreachableError
 from courseyard.main import compose
@@ -164,6 +164,61 @@ def test_changes_name_whose_they_are(site: RunningSite, partner: type[Scripted],
     assert "Course 1, Lea Berg Enrolment, new" in dry
 
 
+def test_undoing_tells_before_what_it_will_do(site: RunningSite, partner: type[Scripted], office: Office) -> None:
+    site.person(email="lea@example.org")
+    partner.script = {Stream.CATALOGUE: [page(course(1), course(2))], Stream.ENROLMENTS: [page(enrolment(1))]}
+    question = office.text(f"/partners/log/{office.run()}/undo")
+    assert "2 courses that it added are deleted" in question and "1 enrolment that it added is deleted" in question
+    partner.script = {Stream.CATALOGUE: [page(course(1, code="NEW"), course(2))], Stream.ENROLMENTS: []}
+    changed = office.run(Stream.CATALOGUE)
+    question = office.text(f"/partners/log/{changed}/undo")
+    assert "1 course goes back to what it was before" in question and "that it added" not in question
+    assert "Partner Academy is paused" in question
+    nothing = office.run(Stream.CATALOGUE)
+    assert "nothing of this run that could be undone" in office.text(f"/partners/log/{nothing}/undo", 409)
+    office.admin.post(f"/partners/log/{changed}/undo")
+    assert "nothing of this run that could be undone" in office.text(f"/partners/log/{changed}/undo", 409)
+
+
+def test_what_is_gone_at_the_partner_is_told_as_a_change(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    site.person(email="lea@example.org")
+    partner.script = {Stream.CREDENTIALS: [page(credential(1), credential(2))]}
+    office.run(Stream.CREDENTIALS)
+    partner.script = {Stream.CREDENTIALS: [page(credential(1))]}
+    text = office.text(f"/partners/log/{office.run(Stream.CREDENTIALS)}")
+    assert "1 gone at the partner" in text
+    assert "revoked_at – →" in text and "nothing that differs" not in text
+
+
+def test_another_person_of_an_account_is_told_as_a_change(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    site.sql("insert into public.profiles (email, full_name) values ('lea@example.org', 'Lea Berg')")
+    [(right,)] = site.sql(
+        "insert into public.profiles (email, full_name) values ('l@example.org', 'Lea Thal') returning id::text"
+    )
+    partner.script = {Stream.CATALOGUE: [page(course(1))], Stream.ENROLMENTS: [page(enrolment(1))]}
+    office.run()
+    run = site.run(office.hub.identities.decide(office.id, "u-lea", right, None))
+    assert "person Lea Berg → Lea Thal" in office.text(f"/partners/log/{run}")
+
+
+def test_lists_do_not_say_that_a_run_works_before_it_does(site: RunningSite, office: Office) -> None:
+    run = site.run(office.hub.runs.start(office.id, [Stream.CATALOGUE]))
+    for path in ("/partners/log", f"/partners/log/{run}", f"{office.own}/state"):
+        text = office.text(path)
+        assert "Queued" in text, path
+    assert 'class="badge running"' not in office.admin.get("/partners/log").text
+    site.sql("update public.lms_sync_log set status = 'succeeded'")
+    site.sql(
+        "insert into public.lms_sync_log (provider_id, sync_type, status) values (%s, 'nightly', 'running')", office.id
+    )
+    text = office.text("/partners/log")
+    assert "Nightly Partner Academy Running" in text, "one that another program keeps"
+
+
 def test_accounts_are_decided_and_what_waited_follows(
     site: RunningSite, partner: type[Scripted], office: Office
 ) -> None:
@@ -259,14 +314,36 @@ def test_waiting_records_are_explained_tried_again_and_dropped(
     assert "Nothing waits" in office.text(waiting)
 
 
-@pytest.mark.parametrize("role", ["student", "instructor"])
-def test_nobody_else_sees_them(site: RunningSite, office: Office, role: str) -> None:
-    someone = site.browser(site.person(role))
-    for path in (
-        "/partners/log",
-        f"{office.own}/people",
-        f"{office.own}/people/account?account=x",
-        f"{office.own}/waiting",
+@pytest.mark.parametrize("role", ["student", "instructor", None])
+def test_nobody_else_sees_them_or_does_anything(
+    site: RunningSite, partner: type[Scripted], office: Office, role: str | None
+) -> None:
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1), rejected=[({"bad": 1}, "it has no id")])],
+        Stream.ENROLMENTS: [page(enrolment(1))],
+    }
+    run = f"/partners/log/{office.run()}"
+    queued = site.run(office.hub.runs.start(office.id))
+    someone = site.browser(site.person(role) if role else None)
+    sees = ("/partners/log", run, f"{run}/state", f"{run}/undo", *(f"{office.own}/{own}" for own in (
+        "people", "people/account?account=u-lea", "waiting", f"replays/{queued}")))  # fmt: skip
+    for path in sees:
+        answer = someone.get(path)
+        if role:
+            assert answer.status_code == 403, path
+        else:
+            assert answer.headers["location"].startswith("/sign-in?next="), path
+    for path, data in (
+        (f"/partners/log/{queued}/cancel", {}),
+        (f"{run}/undo", {}),
+        (f"{office.own}/people", {"account": "u-lea", "how": "make", "email": "new@example.org"}),
+        (f"{office.own}/waiting/replay", {}),
+        (f"{office.own}/waiting/drop", {"code": "not-understood"}),
     ):
-        assert someone.get(path).status_code == 403, path
-    assert someone.post(f"{office.own}/waiting/drop", data={"code": "refused"}).status_code == 403
+        assert someone.post(path, data=data).status_code == (403 if role else 401), path
+    assert site.sql("select count(*) from courseyard.sync_failures where resolved_at is null") == [(2,)]
+    assert site.sql("select count(*) from courseyard.sync_runs where undone_at is not null or cancel_requested") == [
+        (0,)
+    ]
+    assert site.sql("select state from courseyard.partner_people") == [("waiting",)]
+    assert site.sql("select 1 from courseyard.sync_runs where mode = 'replay'") == []

@@ -91,6 +91,10 @@ class Runs:
         """What a run that has not ended waits for: how many are ``ahead`` of it, and its ``next_try_at``."""
         return await self._db.one("sync.queue", run_id=run_id) or {"ahead": 0, "next_try_at": None}
 
+    async def written(self, run_id: str) -> list[dict[str, Any]]:
+        """How many rows a run ``made`` and ``changed``, per table."""
+        return await self._db.all("sync.written", run_id=run_id)
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop at its next page; one that has not begun is over at once. What it wrote stays."""
         row = await self._db.one("sync.ask_to_cancel", run_id=run_id)

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from courseyard.errors import CourseyardError
-from courseyard.limits import PAGE_SIZE
+from courseyard.errors import ConflictError, CourseyardError
+from courseyard.limits import DRY_RUN_CHANGES_SHOWN, PAGE_SIZE
 from courseyard.partners.batch import LISTED
 from courseyard.partners.connector import Stream
 from courseyard.web.context import services
@@ -42,7 +42,7 @@ TABLES = {
 _UNTOLD = frozenset(
     {
         "id", "created_at", "updated_at", "provider_id", "partner_id", "student_id", "user_id", "course_id",
-        "partner_enrollment_id", "metadata",
+        "partner_enrollment_id", "metadata", "data_at",
     }
 )  # fmt: skip
 _FETCHED = {
@@ -105,7 +105,11 @@ async def cancel(request: Request) -> Response:
 async def show_undo(request: Request) -> Response:
     """Say what an undo would do, and ask."""
     await admin(request)
-    return page(request, "sync_undo.html", run=await services(request).hub.runs.run(forms.path_id(request)))
+    runs, run_id = services(request).hub.runs, forms.path_id(request)
+    run = await runs.run(run_id)
+    if not _can_be_undone(run):
+        return await _run(request, "sync_run.html", ConflictError("There is nothing of this run that could be undone."))
+    return page(request, "sync_undo.html", run=run, written=await runs.written(run_id))
 
 
 async def undo(request: Request) -> Response:
@@ -136,6 +140,7 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
         template,
         error.status if error else 200,
         run=run,
+        can_be_undone=_can_be_undone(run),
         told=told,
         running=running,
         phase=_phase(run, told, queue),
@@ -143,6 +148,7 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
         fetched=_fetched(run),
         counts=[(KINDS[kind], _outcomes(run["counts"][kind])) for kind in KINDS if kind in (run["counts"] or {})],
         problems=told.get("problems") or run["problems"] or [],
+        preview_limit=DRY_RUN_CHANGES_SHOWN,
         preview=[_difference(change) for change in told.get("preview") or []],
         changes=[_difference(change) for change in written],
         changes_total=written[0]["total"] if written else 0,
@@ -152,6 +158,11 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
         waiting_total=waiting[0]["total"] if waiting else 0,
         error=error,
     )
+
+
+def _can_be_undone(run: Mapping[str, Any]) -> bool:
+    """Whether a run is over and rows that it wrote are remembered."""
+    return run["status"] != "running" and run["undone_at"] is None and run["changes"] > 0
 
 
 def _phase(run: Mapping[str, Any], told: Mapping[str, Any], queue: Mapping[str, Any]) -> str:
@@ -189,18 +200,27 @@ def _outcomes(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
     """A change as people read it: only the fields that differ."""
-    before, after = change["before"] or {}, change["after"] or {}
+    before, after = _flat(change["before"] or {}), _flat(change["after"] or {})
     names = [
-        name
-        for name in after
-        if name not in _UNTOLD and before.get(name) != after[name] and not (name not in before and after[name] is None)
+        name for name in dict.fromkeys((*after, *before)) if name not in _UNTOLD and before.get(name) != after.get(name)
     ]
+    fields = [(name, _value(before.get(name)), _value(after.get(name))) for name in names]
+    person, person_before = change.get("person"), change.get("person_before")
+    if change["before"] and person_before and person_before != person:
+        fields.insert(0, ("person", _value(person_before), _value(person)))
     return {
         "table": TABLES.get(change["table_name"], change["table_name"]),
         "title": _title(change, after),
         "is_new": change["before"] is None,
-        "fields": [(name, _value(before.get(name)), _value(after[name])) for name in names],
+        "fields": fields,
     }
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with what its ``metadata`` holds beside its own columns: marks like ``gone_at`` stand only there."""
+    more = row.get("metadata")
+    told = {**more, **row} if isinstance(more, dict) else row
+    return {name: value for name, value in told.items() if value not in (None, {}, [])}
 
 
 def _title(change: Mapping[str, Any], row: Mapping[str, Any]) -> str:

@@ -39,9 +39,11 @@ select courseyard.partner_apply_v1(%(run_id)s, %(token)s, %(batch)s::jsonb, %(pl
 -- name: preview
 -- What a dry run would change, before its transaction is rolled back.
 select c.table_name, c.row_id::text as row_id, c.before, c.after,
-  coalesce(f.full_name, f.email)::text as person, k.course_name::text as course
+  coalesce(f.full_name, f.email)::text as person, coalesce(b.full_name, b.email)::text as person_before,
+  k.course_name::text as course
 from courseyard.sync_changes as c
 left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.after ->> 'user_id')::uuid
+left join public.profiles as b on b.id = coalesce(c.before ->> 'student_id', c.before ->> 'user_id')::uuid
 left join public.partner_courses as k on k.id = (c.after ->> 'course_id')::uuid
 where c.run_id = %(run_id)s order by c.id limit %(limit)s;
 
@@ -120,7 +122,7 @@ select u.restored, u.kept from courseyard.partner_undo_v1(%(run_id)s) as u;
 select l.id::text as id, l.provider_id::text as provider_id, p.provider_name::text as provider_name, l.sync_type, l.status,
   l.records_processed, l.records_failed, l.error_message, l.sync_data, l.started_at, l.completed_at,
   r.mode, r.streams, r.dry_run, r.stream, r.counts, r.problems, r.total, r.heartbeat_at, r.cancel_requested, r.undone_at,
-  r.token is not null as begun,
+  r.id is null or r.token is not null as begun,
   (select count(*) from courseyard.sync_changes as c where c.run_id = l.id) as changes
 from public.lms_sync_log as l
 join public.partner_lms_providers as p on p.id = l.provider_id
@@ -130,7 +132,8 @@ where l.id = %(run_id)s;
 -- name: log
 select l.id::text as id, l.provider_id::text as provider_id, p.provider_name::text as provider_name, l.sync_type, l.status,
   l.records_processed, l.records_failed, l.error_message, l.started_at, l.completed_at,
-  coalesce(r.dry_run, false) as dry_run, r.undone_at, count(*) over () as total
+  coalesce(r.dry_run, false) as dry_run, r.undone_at, r.id is null or r.token is not null as begun,
+  coalesce(r.cancel_requested, false) as cancel_requested, count(*) over () as total
 from public.lms_sync_log as l
 join public.partner_lms_providers as p on p.id = l.provider_id
 left join courseyard.sync_runs as r on r.id = l.id
@@ -142,11 +145,22 @@ limit %(limit)s offset %(offset)s;
 
 -- name: changes
 select c.id, c.table_name, c.row_id::text as row_id, c.before, c.after, count(*) over () as total,
-  coalesce(f.full_name, f.email)::text as person, k.course_name::text as course
+  coalesce(f.full_name, f.email)::text as person, coalesce(b.full_name, b.email)::text as person_before,
+  k.course_name::text as course
 from courseyard.sync_changes as c
 left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.after ->> 'user_id')::uuid
+left join public.profiles as b on b.id = coalesce(c.before ->> 'student_id', c.before ->> 'user_id')::uuid
 left join public.partner_courses as k on k.id = (c.after ->> 'course_id')::uuid
 where c.run_id = %(run_id)s order by c.id limit %(limit)s offset %(offset)s;
+
+-- name: written
+-- A row that was made and then changed is told as made.
+select w.table_name, count(*) filter (where w.made) as made, count(*) filter (where not w.made) as changed
+from (
+  select c.table_name, c.row_id, bool_or(c.before is null) as made from courseyard.sync_changes as c
+  where c.run_id = %(run_id)s group by c.table_name, c.row_id
+) as w
+group by w.table_name order by w.table_name;
 
 -- name: queue
 -- What a run waits for: others of the same partner that come first, or the time of its next try.
