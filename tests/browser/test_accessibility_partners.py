@@ -80,5 +80,9 @@ async def test_pages_of_partners(
         for folded in await page.locator("main details").all():
             await folded.evaluate("element => { element.open = true }")
         found += await complaints(page, axe, f"{path}, all unfolded")
+    await page.goto(f"{site.app}{next(path for path in paths if path.endswith('/waiting'))}")
+    await page.get_by_role("button", name="Drop all").first.click()
+    await page.get_by_role("heading", name="Drop these records?").wait_for()
+    found += await complaints(page, axe, "before records are dropped")
     await context.close()
     assert found == []

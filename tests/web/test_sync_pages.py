@@ -308,9 +308,16 @@ def test_waiting_records_are_explained_tried_again_and_dropped(
     assert "All: 2 records" in office.text(waiting)
     nothing = office.admin.post(f"{waiting}/drop", data={})
     assert nothing.status_code == 422 and "Tick those" in words(nothing) and "All: 2 records" in words(nothing)
-    assert office.admin.post(f"{waiting}/drop", data={"code": "not-understood"}).status_code == 303
+    asked = office.admin.post(f"{waiting}/drop", data={"code": "not-understood"})
+    assert "1 course: not understood" in words(asked) and "All: 2 records" in office.text(waiting), "only asked"
+    sure = {"sure": "yes"}
+    assert office.admin.post(f"{waiting}/drop", data={"code": "not-understood"} | sure).status_code == 303
     [(record,)] = site.sql("select id from courseyard.sync_failures where resolved_at is null")
-    office.admin.post(f"{waiting}/drop", data={"record": str(record)})
+    chosen = {"record": str(record)}
+    assert "1 enrolment" in words(office.admin.post(f"{waiting}/drop", data=chosen))
+    office.admin.post(f"{waiting}/drop", data=chosen | sure)
+    assert "None of them waits" in words(office.admin.post(f"{waiting}/drop", data=chosen))
+    assert office.admin.post(f"{waiting}/drop", data={"record": "9" * 40} | sure).status_code == 422
     assert "Nothing waits" in office.text(waiting)
 
 
@@ -338,7 +345,7 @@ def test_nobody_else_sees_them_or_does_anything(
         (f"{run}/undo", {}),
         (f"{office.own}/people", {"account": "u-lea", "how": "make", "email": "new@example.org"}),
         (f"{office.own}/waiting/replay", {}),
-        (f"{office.own}/waiting/drop", {"code": "not-understood"}),
+        (f"{office.own}/waiting/drop", {"code": "not-understood", "sure": "yes"}),
     ):
         assert someone.post(path, data=data).status_code == (403 if role else 401), path
     assert site.sql("select count(*) from courseyard.sync_failures where resolved_at is null") == [(2,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ REASONS = {
     "refused": ("Refused by the database", "A rule of your own tables refuses it: mend the cause, then replay."),
     "not-understood": ("Not understood", "The partner sent something unreadable; tell the partner, then drop it."),
 }
+_RECORD_ID = re.compile(r"[0-9]{1,18}")
 # A field of a record is shown so far, and so many fields of one; the whole of it is in the REST interface.
 _VALUE_SHOWN = 500
 _FIELDS_SHOWN = 100
@@ -95,16 +97,19 @@ async def replay(request: Request) -> Response:
 
 
 async def drop(request: Request) -> Response:
-    """Let records go: those that were ticked, or all of one reason."""
+    """Let records go: those that were ticked, or all of one reason. Asks first, with how many they are."""
     await admin(request)
-    provider_id, form = forms.path_id(request), await request.form()
+    svc, provider_id, form = services(request), forms.path_id(request), await request.form()
+    provider = await svc.hub.providers.get(provider_id)
     code = forms.optional(form, "code")
-    ids = [int(value) for value in form.getlist("record") if isinstance(value, str) and value.isdecimal()]
+    ids = [int(value) for value in form.getlist("record") if isinstance(value, str) and _RECORD_ID.fullmatch(value)]
     if code is None and not ids:
         return await _show(request, InvalidInputError("No records are chosen.", hint="Tick those that may go."))
-    await services(request).db.run(
-        "partners.drop_failures", provider_id=provider_id, ids=None if code else ids, code=code
-    )
+    chosen: dict[str, Any] = {"provider_id": provider_id, "ids": None if code else ids, "code": code}
+    if not forms.ticked(form, "sure"):
+        counts = await svc.db.all("partners.droppable", **chosen)
+        return page(request, "waiting_drop.html", provider=provider, counts=counts, code=code, ids=ids, reasons=REASONS)
+    await svc.db.run("partners.drop_failures", **chosen)
     return back(f"/partners/providers/{provider_id}/waiting", "dropped")
 
 

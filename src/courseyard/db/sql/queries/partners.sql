@@ -270,6 +270,13 @@ limit %(limit)s offset %(offset)s;
 select f.code, count(*) as n from courseyard.sync_failures as f
 where f.provider_id = %(provider_id)s and f.resolved_at is null group by f.code order by f.code;
 
+-- name: droppable
+-- What drop_failures would let go.
+select f.kind, count(*) as n from courseyard.sync_failures as f
+where f.provider_id = %(provider_id)s and f.resolved_at is null
+  and (%(ids)s::bigint[] is null or f.id = any(%(ids)s)) and (%(code)s::text is null or f.code = %(code)s)
+group by f.kind order by f.kind;
+
 -- name: drop_failures
 update courseyard.sync_failures set resolved_at = now(), resolution = 'dropped'
 where provider_id = %(provider_id)s and resolved_at is null
