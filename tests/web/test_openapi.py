@@ -30,6 +30,35 @@ CALLS = {
     ("GET", "/partner-enrollments/{partner_enrollment_id}"),
     ("POST", "/partner-enrollments/{partner_enrollment_id}/launch"),
     ("POST", "/partner-enrollments/{partner_enrollment_id}/withdraw"),
+    ("GET", "/partner-kinds"),
+    ("GET", "/partner-providers"),
+    ("POST", "/partner-providers"),
+    ("GET", "/partner-providers/{provider_id}"),
+    ("PATCH", "/partner-providers/{provider_id}"),
+    ("DELETE", "/partner-providers/{provider_id}"),
+    ("POST", "/partner-providers/{provider_id}/check"),
+    ("POST", "/partner-providers/{provider_id}/sync"),
+    ("GET", "/partner-providers/{provider_id}/catalogue"),
+    ("POST", "/partner-providers/{provider_id}/catalogue/import"),
+    ("GET", "/partner-providers/{provider_id}/accounts"),
+    ("POST", "/partner-providers/{provider_id}/accounts/decide"),
+    ("GET", "/partner-providers/{provider_id}/waiting"),
+    ("POST", "/partner-providers/{provider_id}/waiting/replay"),
+    ("POST", "/partner-providers/{provider_id}/waiting/drop"),
+    ("GET", "/sync-runs"),
+    ("GET", "/sync-runs/{run_id}"),
+    ("POST", "/sync-runs/{run_id}/cancel"),
+    ("POST", "/sync-runs/{run_id}/undo"),
+    ("GET", "/webhooks"),
+    ("POST", "/webhooks"),
+    ("GET", "/webhooks/{endpoint_id}"),
+    ("PATCH", "/webhooks/{endpoint_id}"),
+    ("DELETE", "/webhooks/{endpoint_id}"),
+    ("POST", "/webhooks/{endpoint_id}/test"),
+    ("GET", "/credentials"),
+    ("POST", "/credentials"),
+    ("GET", "/credentials/{credential_id}"),
+    ("DELETE", "/credentials/{credential_id}"),
 }
 
 
@@ -64,11 +93,27 @@ def test_interface_holds_what_its_document_promises(site, mode):
         " insert into public.partner_course_mappings (partner_course_id) select id from c returning id::text"
     )
     schema = schemathesis.openapi.from_url(f"{site.app}/api/openapi.json")
-    known = {"package_id": package, "enrollment_id": enrollment, "mapping_id": mapping}
+    known = {"package_id": package, "enrollment_id": enrollment, "mapping_id": mapping, **partner(site, client)}
     for found in schema.get_all_operations():
         operation = found.ok()
         if operation.method.upper() != "DELETE":
             try_out(operation, mode, known, f"{site.app}/api")
+
+
+def partner(site, client):
+    """A partner that was set up and has a run, a receiver of webhooks and a credential."""
+    drafted = {"kind": "webhook", "name": "Academy", "options": {"secret": "whsec_" + "A" * 44}}
+    provider = client.post("/api/partner-providers", json=drafted).json()["id"]
+    run = client.post(f"/api/partner-providers/{provider}/waiting/replay").json()["run_id"]
+    site.work()
+    receiver = {"url": "http://127.0.0.1:9/", "events": ["course"]}
+    body = {"profile_id": site.person(), "provider_id": provider, "credential_name": "Driver"}
+    return {
+        "provider_id": provider,
+        "run_id": run,
+        "endpoint_id": client.post("/api/webhooks", json=receiver).json()["id"],
+        "credential_id": client.post("/api/credentials", json=body).json()["id"],
+    }
 
 
 def try_out(operation, mode, known, base_url):
