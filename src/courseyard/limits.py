@@ -117,6 +117,9 @@ MAX_PARTNER_ANSWER_BYTES = 64 * MIB
 # A partner that has not begun to answer by then is down; the request is made again.
 PARTNER_TIMEOUT_SECONDS = 30.0
 
+# A shorter secret may be part of an ordinary word: it is not blotted out of a partner's answers.
+MIN_BLOTTED_CHARS = 8
+
 # Tries of one call to a partner within a run; after that the run ends and is resumed by the schedule.
 PARTNER_TRIES = 5
 

@@ -204,3 +204,20 @@ async def test_the_rate_is_kept() -> None:
     for _ in range(14):
         await pace.turn()
     assert [round(w) for w in waits] == [1, 2, 3, 4]
+
+
+async def test_a_credential_that_an_answer_repeats_is_blotted_out(client: PartnerClient, moody: Moody) -> None:
+    client.authorised_by(bearer("token-of-the-partner"))
+    told = {"message": "Unknown: Bearer token-of-the-partner", "id": "token"}
+    moody.answers = [JSONResponse(told), JSONResponse(told, 400)]
+    assert (await client.get("one")).json() == {"message": "Unknown: Bearer ***", "id": "token"}
+    assert b"token-of-the-partner" not in (await client.get("two", accept=(400,))).body
+
+
+async def test_secrets_are_found_as_addresses_and_json_write_them(moody: Moody, serve: Callable[[Any], str]) -> None:
+    async with httpx.AsyncClient() as http:
+        client = PartnerClient(
+            http, serve(moody.app), requests_per_minute=60_000, secrets=["pass/word+1", "pass/word+123", "short"]
+        )
+        moody.answers = [Response('"pass/word+123, pass%2Fword%2B1, short"', media_type="application/json")]
+        assert (await client.get("one")).json() == "***, ***, short"

@@ -1,6 +1,7 @@
 """Calls to a partner: rate limit, retries with back-off, time-outs, size limits, and answers that are never trusted.
 
-Written once for all connectors. Errors are in the partner's name; what goes into them never holds a credential.
+Written once for all connectors. Errors are in the partner's name; what goes into them never holds a credential, for
+one that an answer repeats is blotted out of it before anybody reads it.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 import httpx
 
@@ -27,6 +28,7 @@ from courseyard.errors import (
 from courseyard.limits import (
     MAX_PARTNER_ANSWER_BYTES,
     MAX_PARTNER_WAIT_SECONDS,
+    MIN_BLOTTED_CHARS,
     PARTNER_TIMEOUT_SECONDS,
     PARTNER_TRIES,
 )
@@ -135,10 +137,15 @@ class PartnerClient:
         *,
         requests_per_minute: int,
         authorise: Authorise | None = None,
+        secrets: Iterable[str] = (),
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """``base_url``: paths are relative to it, and credentials go to its origin alone."""
+        """``base_url``: paths are relative to it, and credentials go to its origin alone.
+
+        ``secrets``: what is blotted out where an answer repeats it, beside the credential that it answers to.
+        """
         self._http = http
+        self._secrets = tuple(secrets)
         self.base_url = base_url.rstrip("/")
         self._authorise = authorise
         self._sleep = sleep
@@ -236,7 +243,8 @@ class PartnerClient:
                 ) as response,
             ):
                 self._pace.hold(_quota_pause(response.headers))
-                return Answer(response.status_code, response.headers, await _read(response), str(response.url))
+                body = _blotted(await _read(response), [*self._secrets, *_credentials(headers)])
+                return Answer(response.status_code, response.headers, body, str(response.url))
         except (httpx.HTTPError, TimeoutError) as error:
             kind = "did not answer in time" if isinstance(error, httpx.TimeoutException | TimeoutError) else None
             raise PartnerUnreachableError(
@@ -261,6 +269,20 @@ async def _read(response: httpx.Response) -> bytes:
                 f"{_place(str(response.url))} answered with more than {MAX_PARTNER_ANSWER_BYTES // 2**20} MiB."
             )
     return bytes(body)
+
+
+def _credentials(headers: Mapping[str, str]) -> list[str]:
+    """What was sent as a credential, without its scheme."""
+    return [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() == "authorization"]
+
+
+def _blotted(body: bytes, secrets: Iterable[str]) -> bytes:
+    """An answer without secrets, as they are and as addresses and JSON write them."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= MIN_BLOTTED_CHARS:
+            for written in {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}:
+                body = body.replace(written.encode(), b"***")
+    return body
 
 
 def _refusal(answer: Answer) -> PartnerError:

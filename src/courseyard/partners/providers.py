@@ -247,11 +247,15 @@ class Providers:
             CredentialsKeyError: its credentials cannot be decrypted.
         """
         kind = provider.connector
-        values = dict(provider.options) | self._sealing.open(provider.row["secrets"])
+        secrets = self._sealing.open(provider.row["secrets"])
+        values = dict(provider.options) | secrets
         values |= {"upload_location": self.upload_location(provider.id), "partner_folder": self._partner_folder}
         config = Config(provider.id, values, self.inbound_url(provider.id))
         client = PartnerClient(
-            self._http, config.text("base_url"), requests_per_minute=provider.settings.requests_per_minute
+            self._http,
+            config.text("base_url"),
+            requests_per_minute=provider.settings.requests_per_minute,
+            secrets=secrets.values(),
         )
         return kind(config, client)
 
