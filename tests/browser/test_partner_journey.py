@@ -11,6 +11,8 @@ from fix_web import LIFTING, RunningSite, upload
 from partners.standins import moodle
 from playwright.async_api import Browser, Page, expect
 
+from courseyard.partners.signatures import is_standard_secret
+
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journey")]
 
 T = 1_780_000_000
@@ -140,3 +142,26 @@ async def test_a_partner_from_its_token_to_the_certificate(
     await learner.goto(f"{site.app}/earned")
     await expect(learner.locator("main")).to_contain_text("Safe lifter")
     assert site.sql("select distinct status from public.lms_sync_log") == [("succeeded",)]
+
+
+async def test_a_secret_is_made_in_the_browser_and_shown_until_it_is_saved(browser: Browser, site: RunningSite) -> None:
+    admin = await asyncio.to_thread(site.person, "admin", "admin@example.org")
+    page = await signed_in(browser, site, admin)
+    await page.goto(f"{site.app}/partners/providers/new?kind=webhook")
+    secret = page.get_by_label("Secret", exact=True)
+    await page.get_by_role("button", name="Make one for Secret").click()
+    await expect(page.get_by_text("Copy it now")).to_be_visible()
+    made = await secret.input_value()
+    assert is_standard_secret(made)
+    await page.get_by_role("button", name="Make one for Secret").click()
+    assert await secret.input_value() != made, "each is another one"
+    made = await secret.input_value()
+    await page.locator("main form.card button.primary").click()
+    await expect(page.get_by_text("Where the partner pushes to")).to_be_visible()
+    assert made not in await page.content()
+    await page.get_by_role("link", name="Settings").click()
+    await expect(secret).to_have_attribute("placeholder", "Stored; leave empty to keep")
+    assert made not in await page.content()
+    [row] = await asyncio.to_thread(site.run, site.services.hub.providers.all())
+    provider = await asyncio.to_thread(site.run, site.services.hub.providers.get(row["id"]))
+    assert site.services.hub.providers.open(provider).config.text("secret") == made

@@ -189,15 +189,43 @@ def test_a_dry_run_and_a_check_for_drift_are_their_own_kinds(
     ]
 
 
+def test_a_run_that_was_not_begun_is_not_called_begun(
+    site: RunningSite, admin: httpx.Client, partner: type[Scripted]
+) -> None:
+    own = add(admin, schedule_minutes="")
+
+    def asked(**form: Any) -> str:
+        return text_of(admin.get(admin.post(f"{own}/sync", data=form).headers["location"]).text)
+
+    assert "The run is on its way" in asked(how="sync", streams=["catalogue", "enrolments"])
+    assert "The run is on its way" in asked(how="sync", streams=["catalogue"]), "it is part of the one that waits"
+    for other in ({"how": "dry", "streams": ["catalogue"]}, {"how": "sync", "streams": ["progress"]}, {"how": "drift"}):
+        assert "this one was not begun" in asked(**other), other
+    looked = admin.post(f"{own}/catalogue/look")
+    assert "done" not in looked.headers["location"], "the courses are looked at by the one that waits"
+    site.work()
+    asked(how="sync", streams=["progress"])
+    looked = admin.post(f"{own}/catalogue/look")
+    assert "this one was not begun" in text_of(admin.get(looked.headers["location"]).text)
+
+
+def test_a_secret_of_ours_can_be_made_and_one_of_the_partner_not(admin: httpx.Client) -> None:
+    form = admin.get("/partners/providers/new?kind=webhook").text
+    assert re.findall(r'data-make="([^"]+)"', form) == ["option-secret"]
+    assert "data-make" not in admin.get("/partners/providers/new?kind=moodle").text
+
+
 def test_trouble_stands_first(site: RunningSite, admin: httpx.Client, partner: type[Scripted]) -> None:
     partner.script = {Stream.CATALOGUE: [PartnerUnreachableError("Nobody answers.")]}
     own = add(admin)
     for _ in range(3):
         run_id = site.run(site.services.hub.runs.start(own.rpartition("/")[2], [Stream.CATALOGUE]))
         site.run(site.services.hub.syncs.work(run_id))
+    site.run(site.services.hub.runs.start(own.rpartition("/")[2], [Stream.CATALOGUE]))
     text = admin.get("/partners").text
     alert = text_of(re.search(r'role="alert">(.*?)</div>', text, re.DOTALL)[1])  # type: ignore[index]
     assert "Partner Academy has failed 3 times in a row" in alert
+    assert "Nobody answers." in alert, "also while the next run waits"
     assert "Failing" in text
     assert "The last 3 runs failed" in text_of(admin.get(own).text)
 

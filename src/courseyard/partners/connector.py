@@ -57,7 +57,8 @@ class Capabilities:
 class Option:
     """One thing to set up. ``secret`` ones are encrypted and never shown again.
 
-    ``lines``: a text of several lines. ``choices``: value to label, for kind ``choice``.
+    ``lines``: a text of several lines. ``choices``: value to label, for kind ``choice``. ``ours``: a secret that nobody
+    hands out, so that the page offers to make one.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Option:
     help: str = ""
     default: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Canvas(Connector):
             required=False,
             help="Any long word. Enter the address for Live Events in Canvas (Data Services, HTTPS, format Canvas) "
             "with ?key= and this word behind it. Needed where payloads are not signed.",
+            ours=True,
         ),
         Option(
             "jwks_url",

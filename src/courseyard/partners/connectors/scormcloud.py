@@ -96,6 +96,7 @@ class ScormCloud(Connector):
             required=False,
             help="A long random text. Without it nothing that is pushed is accepted, and progress comes with the "
             "schedule only.",
+            ours=True,
         ),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(

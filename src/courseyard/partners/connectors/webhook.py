@@ -45,6 +45,7 @@ class Webhook(Connector):
             "Secret",
             "secret",
             help="Of Standard Webhooks it begins with whsec_. The sender's page shows it, or takes one that you make.",
+            ours=True,
         ),
         Option(
             "previous_secret",

@@ -72,7 +72,7 @@ class Xapi(Connector):
             required=False,
             help="Where the LRS forwards statements to us: what it signs in with. Both are yours to choose.",
         ),
-        Option("receive_password", "Password for pushing", "secret", required=False),
+        Option("receive_password", "Password for pushing", "secret", required=False, ours=True),
     )  # fmt: skip
     capabilities = Capabilities({Stream.CATALOGUE: "incremental", Stream.PROGRESS: "incremental"}, receives=True)
     extra_fields: ClassVar = {"enrolment": ("raw", "min", "max"), "module": ("raw", "min", "max")}

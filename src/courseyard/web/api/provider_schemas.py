@@ -28,6 +28,7 @@ class OptionAnswer(Answer):
     help: str
     default: str
     choices: dict[str, str]
+    ours: bool = Field(description="A secret that nobody hands out: choose one.")
 
 
 class KindAnswer(Answer):

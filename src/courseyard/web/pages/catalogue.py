@@ -53,12 +53,14 @@ async def look(request: Request) -> Response:
     caller = await admin(request)
     provider_id = forms.path_id(request)
     try:
-        await services(request).hub.runs.start(
+        run_id = await services(request).hub.runs.start(
             provider_id, [Stream.CATALOGUE], dry_run=True, requested_by=caller.profile_id
         )
     except CourseyardError as error:
         return await _show(request, error)
-    return back(f"/partners/providers/{provider_id}/catalogue")
+    # A run that is on and asks for the courses too is as good.
+    looks = Stream.CATALOGUE.value in (await services(request).hub.runs.run(run_id))["streams"]
+    return back(f"/partners/providers/{provider_id}/catalogue", None if looks else "run-standing")
 
 
 async def bring_in(request: Request) -> Response:

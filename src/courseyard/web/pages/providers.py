@@ -142,7 +142,7 @@ async def sync(request: Request) -> Response:
     try:
         if not chosen and how != "drift":
             raise InvalidInputError("Nothing is chosen to fetch.", hint="Tick what you want to fetch.")
-        await services(request).hub.runs.start(
+        run_id = await services(request).hub.runs.start(
             provider_id,
             [] if how == "drift" else chosen,
             drift=how == "drift",
@@ -151,7 +151,12 @@ async def sync(request: Request) -> Response:
         )
     except CourseyardError as error:
         return await _show(request, error)
-    return back(f"/partners/providers/{provider_id}", "run-started")
+    run = await services(request).hub.runs.run(run_id)
+    as_asked = (
+        run["mode"] == "drift" if how == "drift" else run["mode"] == "sync" and set(chosen) <= set(run["streams"])
+    )
+    as_asked = as_asked and run["dry_run"] == (how == "dry")
+    return back(f"/partners/providers/{provider_id}", "run-started" if as_asked else "run-standing")
 
 
 async def pause(request: Request) -> Response:

@@ -35,6 +35,7 @@ DONE = {
     "provider-deleted": "The partner and all that came from it is deleted here. Nothing happened at the partner.",
     "checked": "The connection was tried; see below.",
     "run-started": "The run is on its way; its progress is below.",
+    "run-standing": "Another run of this partner is on, so this one was not begun. Begin it again when that is done.",
     "paused": "Paused: nothing is fetched by itself until you go on.",
     "resumed": "The schedule goes on.",
     "courses-imported": "The courses are brought in. Map them to your own next.",

@@ -63,6 +63,21 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// A secret of ours to choose: random, and shown until it is saved. Letters and digits alone go into headers and addresses
+// as they are, and are base64 too, as Standard Webhooks asks of what stands behind "whsec_".
+for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("button[data-make]"))) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const field = /** @type {HTMLInputElement} */ (document.getElementById(button.dataset.make ?? ""));
+    const bytes = crypto.getRandomValues(new Uint8Array(24));
+    field.value = `whsec_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    field.type = "text";
+    field.select();
+    const told = /** @type {HTMLElement} */ (document.getElementById(`${field.id}-made`));
+    told.textContent = "Copy it now and enter it at the partner; once saved it is never shown again.";
+  });
+}
+
 // One box for all boxes of its form with a name; without scripts its label stays hidden.
 for (const all of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[data-all]"))) {
   /** @type {HTMLElement} */ (all.parentElement).hidden = false;

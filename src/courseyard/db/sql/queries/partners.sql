@@ -6,7 +6,7 @@ select l.id::text as id, l.provider_name::text as name, s.kind, to_jsonb(l) ->> 
   coalesce((to_jsonb(l) ->> 'active')::boolean, (to_jsonb(l) ->> 'is_active')::boolean, true) as active,
   s.paused, s.schedule_minutes, s.next_run_at, s.failures_in_a_row, s.failing_since, s.stale_since,
   r.id::text as run_id, r.status as run_status, r.sync_type as run_type, r.started_at as run_started_at,
-  r.completed_at as run_completed_at, r.error_message as run_error,
+  r.completed_at as run_completed_at, f.id::text as failed_run_id, f.error_message as failed_because,
   (select min(c.finished_at) from courseyard.sync_cursors as c where c.provider_id = l.id) as oldest_finish,
   (select max(coalesce(c.data_at, c.finished_at)) from courseyard.sync_cursors as c where c.provider_id = l.id)
     as data_at,
@@ -20,6 +20,11 @@ left join courseyard.partner_settings as s on s.provider_id = l.id
 left join lateral (
   select g.* from public.lms_sync_log as g where g.provider_id = l.id order by g.started_at desc limit 1
 ) as r on true
+left join lateral (
+  select g.id, g.error_message from public.lms_sync_log as g
+  where g.provider_id = l.id and g.status = 'failed' and s.failures_in_a_row > 0
+  order by g.started_at desc limit 1
+) as f on true
 order by lower(l.provider_name), l.id;
 
 -- name: provider
