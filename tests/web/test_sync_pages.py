@@ -249,6 +249,10 @@ def test_accounts_are_decided_and_what_waited_follows(
     assert site.sql("select count(*) from public.partner_lms_enrollments") == [(3,)]
     assert site.sql("select user_id::text from public.external_module_progress") == [(lea,)]
     assert "Decided by a person" in office.text(f"{people}?state=matched")
+    other = site.person(email="other@work.example")
+    answer = office.admin.post(people, data={"account": "u-lea", "how": "person", "profile": other})
+    site.work()
+    assert "2 rows written before now belong to the person you chose" in office.text(answer.headers["location"])
     office.admin.post(people, data={"account": "u-kim", "how": "ignore"})
     assert "Kim" in office.text(f"{people}?state=ignored")
 
