@@ -151,5 +151,9 @@ on conflict (name) do update set checksum = excluded.checksum, applied_at = now(
 
 -- name: queue
 -- Whether the queue of background jobs stands, to be put into by anybody's transaction.
-select to_regprocedure('jobs.procrastinate_defer_jobs_v1(jobs.procrastinate_job_to_defer_v1[])') is not null
+-- By name: PostgreSQL 15 refuses to look for a function whose argument's schema is missing.
+select exists (
+    select from pg_catalog.pg_proc as p join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname = 'jobs' and p.proname = 'procrastinate_defer_jobs_v1'
+  )
   and to_regclass('jobs.procrastinate_jobs') is not null as there;
