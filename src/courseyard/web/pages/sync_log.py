@@ -205,15 +205,20 @@ def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
         name for name in dict.fromkeys((*after, *before)) if name not in _UNTOLD and before.get(name) != after.get(name)
     ]
     fields = [(name, _value(before.get(name)), _value(after.get(name))) for name in names]
-    person, person_before = change.get("person"), change.get("person_before")
-    if change["before"] and person_before and person_before != person:
-        fields.insert(0, ("person", _value(person_before), _value(person)))
+    if change.get("person_before") and any(before.get(name) != after.get(name) for name in ("student_id", "user_id")):
+        fields.insert(0, ("person", _person(change, "_before"), _person(change, "")))
     return {
         "table": TABLES.get(change["table_name"], change["table_name"]),
         "title": _title(change, after),
         "is_new": change["before"] is None,
         "fields": fields,
     }
+
+
+def _person(change: Mapping[str, Any], when: str) -> str:
+    """A person by name and e-mail: two accounts of one person are called the same."""
+    told = [change.get(f"person{when}"), change.get(f"email{when}")]
+    return ", ".join(dict.fromkeys(str(part) for part in told if part)) or "–"
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

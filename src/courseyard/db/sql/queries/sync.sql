@@ -39,7 +39,8 @@ select courseyard.partner_apply_v1(%(run_id)s, %(token)s, %(batch)s::jsonb, %(pl
 -- name: preview
 -- What a dry run would change, before its transaction is rolled back.
 select c.table_name, c.row_id::text as row_id, c.before, c.after,
-  coalesce(f.full_name, f.email)::text as person, coalesce(b.full_name, b.email)::text as person_before,
+  coalesce(f.full_name, f.email)::text as person, f.email::text as email,
+  coalesce(b.full_name, b.email)::text as person_before, b.email::text as email_before,
   k.course_name::text as course
 from courseyard.sync_changes as c
 left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.after ->> 'user_id')::uuid
@@ -145,7 +146,8 @@ limit %(limit)s offset %(offset)s;
 
 -- name: changes
 select c.id, c.table_name, c.row_id::text as row_id, c.before, c.after, count(*) over () as total,
-  coalesce(f.full_name, f.email)::text as person, coalesce(b.full_name, b.email)::text as person_before,
+  coalesce(f.full_name, f.email)::text as person, f.email::text as email,
+  coalesce(b.full_name, b.email)::text as person_before, b.email::text as email_before,
   k.course_name::text as course
 from courseyard.sync_changes as c
 left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.after ->> 'user_id')::uuid
