@@ -407,6 +407,22 @@ def test_keys_are_rotated_without_entering_anything_anew(
         assert other.run(other.services.hub.runs.run(run_id))["status"] == "succeeded"
 
 
+def test_a_secret_that_no_key_opens_does_not_keep_the_others_from_being_sealed_anew(
+    site: RunningSite, school: canvas.School, at_school: Follow, db_url: str
+) -> None:
+    site.sql(
+        "with p as (insert into public.partner_lms_providers (provider_name, provider_type) "
+        "select 'P' || n, 'canvas' from generate_series(1, 2) as n returning id) "
+        "insert into courseyard.partner_settings (provider_id, kind, secrets) select id, 'canvas', 'not-openable' from p"
+    )
+    # Written once more, the readable row lies behind the unreadable ones.
+    site.sql("update courseyard.partner_settings set secrets = secrets || '' where secrets <> 'not-openable'")
+    both = dataclasses.replace(site.settings, credentials_keys="new-key-0123456789-0123456789-0123456789")
+    with running_site(both, db_url) as other:
+        assert other.run(other.services.hub.providers.seal_anew()) == 1
+    assert site.sql("select count(*) from courseyard.partner_settings where secrets = 'not-openable'") == [(2,)]
+
+
 def test_ten_thousand_modules_in_one_statement_cost_the_trigger_under_a_second(site: RunningSite) -> None:
     person = site.person(email="lea@example.org")
     site.sql(

@@ -268,11 +268,13 @@ class Providers:
         return f"{self._upload_area}/{provider_id}"
 
     async def seal_anew(self) -> int:
-        """After a new key was put in front: seal everything with it; how many were. Two at once do no harm."""
+        """After a new key was put in front: seal everything with it that a key opens; how many were.
+
+        Two at once do no harm. What no key opens stays as it is: the provider's own runs tell of it.
+        """
         done = 0
         for row in await self._db.all("partners.secrets"):
-            if not self._sealing.is_current(row["secrets"]):
-                sealed = self._sealing.seal(self._sealing.open(row["secrets"]))
+            if sealed := self._sealing.anew(row["secrets"]):
                 done += await self._db.run(
                     "partners.keep_secrets", provider_id=row["provider_id"], was=row["secrets"], secrets=sealed
                 )

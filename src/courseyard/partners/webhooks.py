@@ -169,10 +169,9 @@ class Webhooks:
         await self._db.run("webhooks.prune", age=WEBHOOK_LOG_LIFETIME)
 
     async def seal_anew(self) -> None:
-        """After a new key was put in front: seal every secret with it."""
+        """After a new key was put in front: seal every secret with it that a key opens."""
         for row in await self._db.all("webhooks.secrets"):
-            if not self._sealing.is_current(row["secret"]):
-                sealed = self._sealing.seal(self._sealing.open(row["secret"]))
+            if sealed := self._sealing.anew(row["secret"]):
                 await self._db.run("webhooks.keep_secret", endpoint_id=row["id"], secret=sealed)
 
     async def _wake(self) -> None:
