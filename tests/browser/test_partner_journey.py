@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from courseyard.partners.signatures import is_standard_secret
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journey")]
 
-T = 1_780_000_000
+# What happens at the partner happens now: of people who were there long ago a partner is not asked again.
+T = int(time.time())
 
 
 @pytest.fixture
@@ -73,6 +75,8 @@ async def test_a_partner_from_its_token_to_the_certificate(
     await page.get_by_label("Name", exact=True).fill("Harbour Academy")
     await page.locator("[name='option.base_url']").fill(f"{serve(academy.app)}/moodle")
     await page.locator("[name='option.token']").fill(moodle.TOKEN)
+    # A run of the schedule could have read the partner a moment before the one that is asked for below.
+    await page.get_by_label("Fetch", exact=True).select_option(label="By hand only")
     await page.locator("main form.card button.primary").click()
     await page.get_by_role("button", name="Test connection").click()
     connection = page.locator("#connection")
