@@ -102,6 +102,44 @@ def test_a_mistake_keeps_what_was_typed_but_no_secret(
     assert site.sql("select count(*) from public.partner_lms_providers") == [(0,)]
 
 
+def test_an_optional_secret_is_removed_and_a_needed_one_is_not(site: RunningSite, admin: httpx.Client) -> None:
+    hook = {"kind": "webhook", "import_rule": "all", "option.scheme": "bearer", "option.secret": SECRET}
+    own = add(admin, **hook)
+    offered = 'name="remove"'
+    assert offered not in admin.get("/partners/providers/new?kind=webhook").text
+    assert offered not in admin.get(f"{own}/settings").text, "no optional one is stored"
+    kept = hook | {"option.secret": ""}
+
+    def save(**changes: Any) -> httpx.Response:
+        return admin.post(f"{own}/settings", data=filled(**(kept | changes)))
+
+    def stored() -> dict[str, str]:
+        [(sealed,)] = site.sql("select secrets from courseyard.partner_settings")
+        return site.services.hub.providers._sealing.open(sealed)
+
+    assert save(**{"option.previous_secret": "before"}).status_code == 303
+    shown = admin.get(f"{own}/settings").text
+    assert re.findall(r'name="remove" value="(\w+)"', shown) == ["previous_secret"]
+    assert "Remove the stored one: Previous secret" in text_of(shown).replace("one :", "one:")
+    assert save().status_code == 303
+    assert stored() == {"secret": SECRET, "previous_secret": "before"}, "left empty, it stays"
+
+    mistake = save(remove="previous_secret", name=" ")
+    assert mistake.status_code == 422
+    assert re.search(r'name="remove" value="previous_secret" checked', mistake.text), "what was ticked stays ticked"
+    assert "previous_secret" in stored()
+    refused = save(remove=["previous_secret", "secret"])
+    assert refused.status_code == 422
+    assert "Secret is needed, so it cannot be removed" in refused.text
+    assert "previous_secret" in stored()
+
+    assert save(remove="previous_secret", **{"option.previous_secret": "newer"}).status_code == 303
+    assert stored()["previous_secret"] == "newer", "what is typed takes the other's place"
+    assert save(remove="previous_secret").status_code == 303
+    assert stored() == {"secret": SECRET}
+    assert offered not in admin.get(f"{own}/settings").text
+
+
 def test_a_kind_that_only_receives_brings_everything_in(admin: httpx.Client) -> None:
     text = admin.get("/partners/providers/new?kind=webhook").text
     assert re.search(r'value="all" checked', text)

@@ -72,6 +72,22 @@ def test_a_partner_from_set_up_to_undo(site: RunningSite, partner: type[Scripted
     assert api.get(path).status_code == 404
 
 
+def test_null_removes_an_optional_secret_and_never_a_needed_one(site: RunningSite) -> None:
+    api = site.client()
+    options = {"scheme": "bearer", "secret": "first", "previous_secret": "before"}
+    made = api.post("/api/partner-providers", json={"kind": "webhook", "name": "HR", "options": options})
+    path = f"/api/partner-providers/{made.json()['id']}"
+    assert made.json()["secrets"] == ["previous_secret", "secret"]
+    assert api.patch(path, json={"options": {"previous_secret": ""}}).json()["secrets"] == ["previous_secret", "secret"]
+    refused = api.patch(path, json={"options": {"secret": None, "previous_secret": None}})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "Secret is needed, so it cannot be removed."
+    assert api.get(path).json()["secrets"] == ["previous_secret", "secret"]
+    changed = api.patch(path, json={"options": {"previous_secret": None, "scheme": None}}).json()
+    assert changed["secrets"] == ["secret"]
+    assert changed["options"]["scheme"] == "standard", "anything else is set back"
+
+
 def test_what_is_missing_is_named(site: RunningSite, partner: type[Scripted]) -> None:
     api = site.client()
     answer = api.post(

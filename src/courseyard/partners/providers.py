@@ -102,7 +102,7 @@ class Provider:
 class Draft:
     """What is saved: the public row, the options with new secrets, and the settings.
 
-    A secret that is left empty stays as it is.
+    A secret that is left empty stays as it is; one that is None is removed.
     """
 
     kind: str
@@ -290,8 +290,13 @@ def _options(
         value = given.get(option.name)
         value = value.strip() if isinstance(value, str) else value
         if option.kind == "secret":
-            secrets[option.name] = str(value or known.get(option.name, ""))
+            removed = option.name in given and value is None
+            secrets[option.name] = "" if removed else str(value or known.get(option.name, ""))
             filled = bool(secrets[option.name])
+            if removed and option.required:
+                raise InvalidInputError(
+                    f"{option.label} is needed, so it cannot be removed.", hint="Put another one in its place."
+                )
         elif option.kind == "flag":
             options[option.name] = bool(value)
             filled = True

@@ -52,7 +52,7 @@ class Webhook(Connector):
             "Previous secret",
             "secret",
             required=False,
-            help="Is accepted too. Put the old one here while the sender changes over, then the new one here too.",
+            help="Is accepted too. Put the old one here while the sender changes over, then remove it.",
         ),
         Option(
             "content",

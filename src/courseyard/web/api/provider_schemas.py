@@ -12,7 +12,7 @@ from courseyard.web.api.schemas import TEXT, WHOLE, Answer, Body, Email, Id, Lon
 StreamName = Literal["catalogue", "enrolments", "progress", "credentials"]
 RunStatus = Literal["running", "succeeded", "partial", "failed", "cancelled"]
 CatalogueState = Literal["new", "changed", "imported", "gone"]
-OptionValue = Annotated[str, Field(max_length=100_000, pattern=TEXT)] | bool
+OptionValue = Annotated[str, Field(max_length=100_000, pattern=TEXT)] | bool | None
 Key = Annotated[str, Field(min_length=1, max_length=1_000, pattern=TEXT)]
 Address = Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\x00-\x20]+$")]
 Event = Annotated[str, Field(pattern=r"^(\*|(enrollment|course|credential|provider)(\.[a-z_]{1,50})?)$")]
@@ -70,10 +70,12 @@ class ProviderRequest(Body):
 
 
 class ProviderChange(Body):
-    """What to change of a provider. A secret that is left out stays."""
+    """What to change of a provider. A secret that is left out or empty stays."""
 
     name: Title | None = None
-    options: dict[str, OptionValue] | None = None
+    options: dict[str, OptionValue] | None = Field(
+        default=None, description="By the kind's options; null removes an optional secret, and sets others back."
+    )
     settings: SettingsBody | None = None
     website_url: Address | None = None
     support_email: Email | None = None

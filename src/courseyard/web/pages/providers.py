@@ -318,6 +318,7 @@ def _values(
         "stale_after_minutes": str(chosen.stale_after_minutes),
         "keep_changes_days": str(chosen.keep_changes_days),
         "field_mapping": chosen.field_mapping,
+        "remove": [],
     }
 
 
@@ -337,12 +338,17 @@ def _entered(form: FormData, kind: type[Connector]) -> dict[str, Any]:
         },
         "identity_rules": list(dict.fromkeys(str(rule) for rule in form.getlist("identity_rules") if rule)),
         "field_mapping": {target: found for target in TARGETS if (found := forms.text(form, f"field.{target}"))},
+        "remove": [str(name) for name in form.getlist("remove")],
     }
 
 
 def _draft(form: FormData, kind: type[Connector], values: Mapping[str, Any], standing: Provider | None) -> Draft:
     kept = standing.options if standing and standing.kind == kind.kind else {}
-    secrets = {o.name: forms.text(form, f"option.{o.name}") for o in kind.options if o.kind == "secret"}
+    secrets: dict[str, str | None] = {
+        option.name: forms.text(form, f"option.{option.name}") for option in kind.options if option.kind == "secret"
+    }
+    # What was typed takes the place of the stored one, and is not removed with it.
+    secrets |= {name: None for name in values["remove"] if secrets.get(name) == ""}
 
     def number(name: str, label: str) -> int:
         found = forms.whole_number(form, name, label)
