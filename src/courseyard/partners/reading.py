@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 _MAX_TEXT = 10_000
+
+_Found = TypeVar("_Found")
 
 
 def text(value: Any) -> str | None:
@@ -57,9 +60,36 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def understood(
+    rows: Iterable[Any], read: Callable[[Any], Iterable[_Found]], what: str
+) -> tuple[list[_Found], list[tuple[Any, str]]]:
+    """What ``read`` makes of each row; and the rows that it refuses with a ValueError, with the reason in words.
+
+    ``what``: what a row should be, as in "This is not a course".
+    """
+    found: list[_Found] = []
+    rejected: list[tuple[Any, str]] = []
+    for row in rows:
+        try:
+            found += read(row)
+        except ValueError as error:
+            rejected.append((row, f"This is not {what}: {error}."))
+    return found, rejected
+
+
 def latest(*moments: datetime | None) -> datetime | None:
     """The latest of those that are told."""
     return max((m for m in moments if m), default=None)
+
+
+def just_before(at: datetime | None) -> datetime | None:
+    """A second earlier: the time of what gives way to anything else that is told of the same moment."""
+    return at - timedelta(seconds=1) if at else None
+
+
+def iso(at: datetime | None) -> str | None:
+    """A moment as the ISO 8601 text that ``moment`` reads back."""
+    return at.isoformat() if at else None
 
 
 def plain(**values: Any) -> dict[str, Any]:
@@ -105,7 +135,7 @@ def share(part: Any, lowest: Any, highest: Any) -> float | None:
 def moment(value: Any) -> datetime | None:
     """A moment, from ISO 8601 text (UTC where no zone is told) or seconds since 1970; 0 is none."""
     if isinstance(value, str) and value.strip():
-        return _iso(value.strip())
+        return _from_iso(value.strip())
     found = number(value)
     if not found or found <= 0:
         return None
@@ -177,7 +207,7 @@ def _storable(value: Any, depth: int) -> Any:
     return value
 
 
-def _iso(value: str) -> datetime | None:
+def _from_iso(value: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
