@@ -194,6 +194,21 @@ async def test_the_check_tells_what_is_understood(place):
     assert found["No file matches for the catalogue."].state == "warning"
 
 
+async def test_the_check_tells_that_there_is_no_file(place):
+    place.folder.mkdir(exist_ok=True)
+    found = [(check.state, check.what) for check in await place.connector().check()]
+    assert found[0] == ("warning", "The place can be read, but there is no file in it.")
+
+
+async def test_without_a_file_nothing_is_read_and_nothing_is_gone(place):
+    place.put("enrol.csv", table("7,u1,active"))
+    _, page = await fetch_all(place.connector(content="snapshot"), Stream.ENROLMENTS)
+    assert page.complete
+    (place.folder / "enrol.csv").unlink()
+    records, page = await fetch_all(place.connector(content="snapshot"), Stream.ENROLMENTS, since=page.watermark)
+    assert (records, page.complete, page.watermark) == ([], False, {"files": {}})
+
+
 async def test_the_check_suggests_columns(place):
     place.put(
         "enrolments.json", '{"data": {"rows": [{"course": {"id": 7}, "user": {"email": "a@x.org"}, "Status": "done"}]}}'

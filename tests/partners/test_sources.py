@@ -66,12 +66,21 @@ async def test_a_file_that_is_gone_is_told(source):
         await source.read("b.csv")
 
 
+async def test_what_is_deleted_is_gone_and_the_others_stay(source):
+    await source.write("sub/a.csv", b"1")
+    await source.write("b.csv", b"2")
+    await source.delete("sub/a.csv")
+    assert [file.name for file in await source.list()] == ["b.csv"]
+
+
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "a/../../b", "", "a//b", "a\\b", "a\0b", "."])
 async def test_names_lead_nowhere_else(source, name):
     with pytest.raises(PartnerRefusedError):
         await source.read(name)
     with pytest.raises(PartnerRefusedError):
         await source.write(name, b"x")
+    with pytest.raises(PartnerRefusedError):
+        await source.delete(name)
 
 
 async def test_too_large_and_too_many(source, monkeypatch):
@@ -100,6 +109,9 @@ async def test_links_and_pipes_are_neither_listed_nor_read(tmp_path):
     for name in ("file.csv", "folder/secret.csv", "pipe.csv"):
         with pytest.raises((PartnerRefusedError, PartnerAnswerError, PartnerUnreachableError)):
             await asyncio.wait_for(source.read(name), 5)
+        with pytest.raises((PartnerRefusedError, PartnerAnswerError, PartnerUnreachableError)):
+            await source.delete(name)
+    assert (outside / "secret.csv").exists()
 
 
 async def test_a_folder_swapped_for_a_link_is_not_followed(tmp_path):

@@ -68,7 +68,7 @@ def partner(site: RunningSite) -> Partner:
 def test_a_file_becomes_rows_in_the_organisations_tables(site: RunningSite, partner: Partner) -> None:
     site.person(email="lea@example.org")
     site.person(email="leo@example.org")
-    assert "Nothing was uploaded yet" in partner.admin.get(f"{partner.path}/files").text
+    assert "No file is uploaded" in partner.admin.get(f"{partner.path}/files").text
     assert partner.upload("courses.json", COURSES).status_code == 303
     answer = partner.upload("enrolments.csv", ENROLMENTS, Accept="application/json")
     assert (answer.status_code, answer.json()) == (201, {"name": "enrolments.csv"})
@@ -196,6 +196,100 @@ def test_what_is_in_a_file_is_text(partner: Partner) -> None:
     partner.upload(f"courses{evil.replace('/', '')}.csv", f"id,title,{evil}\n1,{evil},{evil}\n".encode())
     for text in (partner.columns("kind=course"), partner.admin.get(f"{partner.path}/files").text):
         assert evil not in text
+
+
+ENROLMENT_COLUMNS = json.dumps(
+    {
+        "course": {"fields": {"external_id": {"column": "id"}, "title": {"column": "title"}}},
+        "enrolment": {
+            "fields": {
+                "course": {"column": "course"},
+                "user_email": {"column": "email"},
+                "status": {"column": "state"},
+            }
+        },
+    }
+)
+
+
+def test_an_uploaded_file_is_deleted_after_a_page_has_said_what_that_means(site: RunningSite) -> None:
+    partner = Partner(site, source="upload", content="snapshot", columns=ENROLMENT_COLUMNS)
+    lea, leo = site.person(email="lea@example.org"), site.person(email="leo@example.org")
+
+    def standing() -> dict[str, str]:
+        return dict(site.sql("select student_id::text, status from public.partner_lms_enrollments"))
+
+    def sync() -> str:
+        partner.admin.post(f"{partner.path}/sync", data={"how": "sync", "streams": ["catalogue", "enrolments"]})
+        site.work()
+        [(status,)] = site.sql("select status from public.lms_sync_log order by started_at desc limit 1")
+        return str(status)
+
+    def ask(name: str) -> str:
+        answer = partner.admin.get(f"{partner.path}/files/delete", params={"file": name})
+        assert answer.status_code == 200
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", answer.text))
+
+    partner.upload("courses.csv", b"id,title\n7,Safety\n")
+    partner.upload("enrol-1.csv", b"course,email,state\n7,lea@example.org,active\n")
+    partner.upload("enrol-2.csv", b"course,email,state\n7,lea@example.org,active\n7,leo@example.org,active\n")
+    assert sync() == "succeeded"
+    assert standing() == {lea: "active", leo: "active"}
+    listed = partner.admin.get(f"{partner.path}/files").text
+    assert listed.count("Delete …") == 3
+    assert re.search(r'data-label="Uploaded"><time datetime="[^"]+\+00:00">[^<]+ UTC</time>', listed)
+
+    assert "It is not the newest listing of anything" in ask("enrol-1.csv")
+    assert "No file with courses is left then" in ask("courses.csv")
+    said = ask("enrol-2.csv")
+    assert "What was imported from it stays." in said
+    assert "The next sync reads enrol-1.csv in its place: what is only in enrol-2.csv is marked as gone." in said
+    assert "enrol-2.csv" in partner.admin.get(f"{partner.path}/files").text, "asking deletes nothing"
+    answer = partner.admin.post(f"{partner.path}/files/delete", data={"file": "enrol-2.csv"})
+    assert answer.status_code == 303 and "done=file-deleted" in answer.headers["location"]
+    assert standing() == {lea: "active", leo: "active"}, "what was imported stays"
+    assert sync() == "succeeded"
+    assert standing() == {lea: "active", leo: "withdrawn"}, "as the page has said"
+
+    partner.admin.post(f"{partner.path}/files/delete", data={"file": "courses.csv"})
+    assert "It is the only file." in ask("enrol-1.csv")
+    partner.admin.post(f"{partner.path}/files/delete", data={"file": "enrol-1.csv"})
+    assert partner.admin.get(f"{partner.path}/files/delete?file=enrol-1.csv").status_code == 404
+    assert "No file is uploaded." in partner.admin.get(f"{partner.path}/files").text
+    runs = site.sql("select count(*) from public.lms_sync_log")
+    for how in ("sync", "dry", "drift"):
+        answer = partner.admin.post(f"{partner.path}/sync", data={"how": how, "streams": ["enrolments"]})
+        assert answer.status_code == 409
+        assert "No file is uploaded for &#39;Reports&#39;, so there is nothing to read." in answer.text
+    assert site.client().post(f"/api/partner-providers/{partner.id}/sync", json={}).status_code == 409
+    site.sql("update courseyard.partner_settings set schedule_minutes = 60, next_run_at = now(), next_drift_at = null")
+    site.run(site.services.hub.schedule.minute())
+    site.work()
+    assert site.sql("select count(*) from public.lms_sync_log") == runs, "nothing to read is no failure"
+    assert standing() == {lea: "active", leo: "withdrawn"}, "no file says of nobody that they are gone"
+    assert site.sql("select failures_in_a_row from courseyard.partner_settings") == [(0,)]
+
+
+def test_what_deleting_means_is_told_for_other_files_too(site: RunningSite, partner: Partner) -> None:
+    for name in ("enrol-1.csv", "enrol-2.csv"):
+        partner.upload(name, b"course,email,state\n")
+    assert "Nothing is marked as gone" in partner.admin.get(f"{partner.path}/files/delete?file=enrol-2.csv").text
+    zips = Partner(site, "oneroster_csv", source="upload")
+    for name in ("a.zip", "b.zip"):
+        zips.upload(name, b"PK")
+    assert "the next check for drift" in zips.admin.get(f"{zips.path}/files/delete?file=b.zip").text
+
+
+def test_files_of_others_and_by_others_are_not_deleted(site: RunningSite, partner: Partner) -> None:
+    partner.upload("courses.json", COURSES)
+    for who in (site.browser(site.person("instructor")), site.browser(site.person())):
+        assert who.get(f"{partner.path}/files/delete?file=courses.json").status_code == 403
+        assert who.post(f"{partner.path}/files/delete", data={"file": "courses.json"}).status_code == 403
+    for name in ("../../courseyard.json", "", "courses.json/", "no.csv"):
+        assert partner.admin.post(f"{partner.path}/files/delete", data={"file": name}).status_code == 404
+    assert "courses.json" in partner.admin.get(f"{partner.path}/files").text
+    elsewhere = Partner(site, source="folder", location="reports")
+    assert elsewhere.admin.post(f"{elsewhere.path}/files/delete", data={"file": "a.csv"}).status_code == 422
 
 
 def test_names_lead_nowhere_else(site: RunningSite, partner: Partner) -> None:

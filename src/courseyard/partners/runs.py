@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from courseyard.db import Database, Queries
-from courseyard.errors import ConflictError, NotFoundError, PartnerCannotError
+from courseyard.errors import ConflictError, NotFoundError, PartnerCannotError, PartnerError
 from courseyard.partners.connector import Stream
-from courseyard.partners.providers import Providers
+from courseyard.partners.providers import Provider, Providers
+from courseyard.partners.sources import open_source
 
 # The words of lms_sync_log.sync_type beside the names of single streams.
 FULL, DRIFT, WEBHOOK, REPLAY, UNDO = "full", "drift", "webhook", "replay", "undo"
@@ -38,12 +39,18 @@ class Runs:
         Raises:
             NotFoundError: no such provider.
             PartnerCannotError: this kind of partner has nothing to fetch.
+            ConflictError: its files are uploaded here, and there is none.
         """
         provider = await self._providers.get(provider_id)
         able = provider.connector.capabilities.streams
         chosen = [stream for stream in Stream if stream in able and (not streams or stream in streams)]
         if not chosen:
             raise PartnerCannotError(f"There is nothing to fetch from '{provider.name}': {provider.connector.title}.")
+        if await self._has_no_upload(provider):
+            raise ConflictError(
+                f"No file is uploaded for '{provider.name}', so there is nothing to read.",
+                hint="Upload one on its page Files. What was imported stays as it is.",
+            )
         sync_type = DRIFT if drift else chosen[0].value if len(chosen) == 1 else FULL
         async with self._db.transaction() as tx:
             standing = await tx.one("sync.running", provider_id=provider_id, modes=["sync", "drift"])
@@ -58,6 +65,16 @@ class Runs:
                 dry_run,
                 requested_by,
             )
+
+    async def _has_no_upload(self, provider: Provider) -> bool:
+        """Whether a provider reads what is uploaded here, and nothing is. A place that cannot be read is the run's."""
+        source = next((option for option in provider.connector.options if option.name == "source"), None)
+        if source is None or provider.options.get("source", source.default) != "upload":
+            return False
+        try:
+            return not await open_source(self._providers.upload_location(provider.id)).list()
+        except PartnerError:
+            return False
 
     async def replay(self, provider_id: str, requested_by: str | None) -> str:
         """Put a run into the queue that tries everything again that could not be written."""

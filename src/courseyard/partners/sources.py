@@ -77,6 +77,14 @@ class Source(ABC):
             PartnerError: the name leads elsewhere, or the place does not take it.
         """
 
+    @abstractmethod
+    async def delete(self, name: str) -> None:
+        """Take a file away; one that is not there may be told or not.
+
+        Raises:
+            PartnerError: the name leads elsewhere, is no file's, or the place does not let go of it.
+        """
+
 
 SOURCE_OPTIONS: tuple[Option, ...] = (
     Option(
@@ -203,6 +211,16 @@ class _Folder(Source):
     async def write(self, name: str, data: bytes) -> None:
         await asyncio.to_thread(self._write, name, data)
 
+    async def delete(self, name: str) -> None:
+        await asyncio.to_thread(self._delete, name)
+
+    def _delete(self, name: str) -> None:
+        parts = _parts(name)
+        with _told(f"The file {name}", _FOLDER_HINT), _opened(self._root, self._below + parts[:-1]) as folder:
+            if not stat.S_ISREG(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False).st_mode):
+                raise PartnerRefusedError(f"{name} is no file.")
+            os.unlink(parts[-1], dir_fd=folder)
+
     def _read(self, name: str) -> bytes:
         parts = _parts(name)
         with _told(f"The file {name}", _FOLDER_HINT), _opened(self._root, self._below + parts[:-1]) as folder:
@@ -267,6 +285,10 @@ class _Bucket(Source):
         _not_too_large(name, len(data))
         with _told(f"The file {name}", _S3_HINT):
             await obstore.put_async(self._store, "/".join(_parts(name)), data)
+
+    async def delete(self, name: str) -> None:
+        with _told(f"The file {name}", _S3_HINT):
+            await obstore.delete_async(self._store, "/".join(_parts(name)))
 
 
 def _files(root: Path, below: tuple[str, ...], newest: datetime) -> list[SourceFile]:

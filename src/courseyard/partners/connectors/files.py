@@ -89,7 +89,9 @@ class Files(Connector):
         mapping = self._mapping()
         source = source_of(self.config)
         files = await source.list()
-        found = [Check("ok", f"The place can be read; it holds {len(files)} files.")]
+        found = [Check("ok", f"The place can be read; it holds {len(files)} file{'' if len(files) == 1 else 's'}.")]
+        if not files:
+            found = [Check("warning", "The place can be read, but there is no file in it.", "Leave one there.")]
         if not mapping:
             found.append(Check("failed", "No columns are set up.", "Say on the provider's page which column is which."))
         for stream, kind in _KINDS.items():

@@ -100,7 +100,7 @@ async def upload(request: Request) -> Response:
     provider = await _with_option(request, "source")
     wants_json = "application/json" in request.headers.get("accept", "")
     try:
-        if provider.options.get("source", "upload") != "upload":
+        if not _takes_uploads(provider):
             raise InvalidInputError("Files of this partner come from elsewhere.", hint="Put the file there.")
         async with receive_file(request, svc.upload_folder) as received:
             size = await asyncio.to_thread(lambda: received.path.stat().st_size)
@@ -117,6 +117,61 @@ async def upload(request: Request) -> Response:
     return back(f"/partners/providers/{provider.id}/files", "file-uploaded")
 
 
+async def ask_delete(request: Request) -> Response:
+    """Say what deleting a file means."""
+    await admin(request)
+    provider, files, file = await _to_delete(request, request.query_params.get("file", ""))
+    return page(
+        request,
+        "partner_file_delete.html",
+        provider=provider,
+        file=file,
+        is_last=len(files) == 1,
+        content=str(provider.options.get("content") or "delta") if _has_option(provider, "content") else "zips",
+        read_next=_read_next(provider, files, file),
+    )
+
+
+async def delete(request: Request) -> Response:
+    """Delete an uploaded file; what was imported from it stays."""
+    await admin(request)
+    form = await request.form()
+    provider, _, file = await _to_delete(request, forms.text(form, "file"))
+    try:
+        await source_of(services(request).hub.providers.open(provider).config).delete(file.name)
+    except CourseyardError as error:
+        return await _files(request, error)
+    return back(f"/partners/providers/{provider.id}/files", "file-deleted")
+
+
+async def _to_delete(request: Request, name: str) -> tuple[Provider, list[SourceFile], SourceFile]:
+    """The provider, its files, and the one of that name.
+
+    Raises:
+        InvalidInputError: the files are somebody else's, who put them into a place of their own.
+        NotFoundError: there is no such file.
+    """
+    provider = await _with_option(request, "source")
+    if not _takes_uploads(provider):
+        raise InvalidInputError("Files of this partner come from elsewhere.", hint="Delete the file there.")
+    files = await _listed(request, provider)
+    file = next((file for file in files if file.name == name), None)
+    if file is None:
+        raise NotFoundError("There is no such file.", hint="It may have been deleted already.")
+    return provider, files, file
+
+
+def _read_next(provider: Provider, files: list[SourceFile], file: SourceFile) -> dict[str, str | None]:
+    """Of which kinds a file is the newest listing, and which file would be without it; ``files``: the newest first."""
+    found: dict[str, str | None] = {}
+    read = _standing(provider)[0]
+    for kind, label in KINDS.items():
+        of_kind = [other.name for other in files if _meant(provider, kind, other)]
+        if kind in read and of_kind[:1] == [file.name]:
+            found[label.lower()] = next(iter(of_kind[1:]), None)
+    return found
+
+
 async def _files(request: Request, error: CourseyardError | None = None) -> Response:
     provider = await _with_option(request, "source")
     files: list[SourceFile] = []
@@ -131,7 +186,7 @@ async def _files(request: Request, error: CourseyardError | None = None) -> Resp
         provider=provider,
         files=[(file, [label for kind, label in KINDS.items() if _meant(provider, kind, file)]) for file in files],
         patterns=_has_option(provider, "course_files"),
-        uploads=provider.options.get("source", "upload") == "upload",
+        uploads=_takes_uploads(provider),
         reads_columns=_has_option(provider, "columns"),
         error=error,
     )
@@ -396,6 +451,10 @@ def _kind_named(name: str) -> TableKind:
     return name  # type: ignore[return-value]  # just looked
 
 
+def _takes_uploads(provider: Provider) -> bool:
+    return bool(provider.options.get("source", "upload") == "upload")
+
+
 def _has_option(provider: Provider, name: str) -> bool:
     return any(option.name == name for option in provider.connector.options)
 
@@ -415,6 +474,8 @@ async def _with_option(request: Request, name: str) -> Provider:
 routes = [
     Route("/partners/providers/{id}/files", show_files, methods=["GET"]),
     Route("/partners/providers/{id}/files", upload, methods=["POST"]),
+    Route("/partners/providers/{id}/files/delete", ask_delete, methods=["GET"]),
+    Route("/partners/providers/{id}/files/delete", delete, methods=["POST"]),
     Route("/partners/providers/{id}/columns", show_columns, methods=["GET"]),
     Route("/partners/providers/{id}/columns", change_columns, methods=["POST"]),
 ]

@@ -40,6 +40,7 @@ DONE = {
     "resumed": "The schedule goes on.",
     "courses-imported": "The courses are brought in. Map them to your own next.",
     "file-uploaded": "The file is kept. The next sync reads it.",
+    "file-deleted": "The file is deleted. What was imported from it stays.",
     "columns-saved": "The columns are saved. The next sync reads the files with them.",
 }
 
