@@ -18,10 +18,8 @@ from joserfc.jwk import KeySet
 
 from courseyard.errors import BadDeliveryError, PartnerError
 from courseyard.limits import JWKS_LIFETIME, JWKS_MIN_INTERVAL
-from courseyard.partners import reading
+from courseyard.partners import canvas_progress, canvas_records, reading
 from courseyard.partners.canvas_api import ROWS, CanvasApi, only_here
-from courseyard.partners.canvas_progress import by_item, progress_of, to_ask
-from courseyard.partners.canvas_records import STATES, account_of, course_of, course_url, enrolment_of
 from courseyard.partners.client import PartnerClient
 from courseyard.partners.connector import (
     Capabilities,
@@ -168,7 +166,7 @@ class Canvas(Connector):
         query = [ROWS, *(("include[]", name) for name in ("term", "account", "concluded"))]
         answer = await self._api.get(f"{self._account}/courses", query, link=cursor["next"] if cursor else None)
         records, rejected = reading.understood(
-            answer.array(), lambda row: [course_of(row, self.client.base_url)], "a course"
+            answer.array(), lambda row: [canvas_records.course_of(row, self.client.base_url)], "a course"
         )
         following = answer.next_link()
         return Page(
@@ -184,9 +182,11 @@ class Canvas(Connector):
         rejected: list[tuple[Any, str]] = []
         following = None
         try:
-            answer = await self._api.roster(course, cursor["next"] if cursor else None, STATES)
+            answer = await self._api.roster(course, cursor["next"] if cursor else None, canvas_records.STATES)
             following = answer.next_link()
-            records, rejected = reading.understood(answer.array(), lambda row: [enrolment_of(course, row)], "a person")
+            records, rejected = reading.understood(
+                answer.array(), lambda row: [canvas_records.enrolment_of(course, row)], "a person"
+            )
         except PartnerError as error:
             only_here(error)
             # A course that is no more has no enrolments; one that may not be read has those that stand.
@@ -218,7 +218,7 @@ class Canvas(Connector):
                 following = await self._graded(course, place, since)
             else:
                 answer = await self._api.roster(course, place["next"], ("active", "completed"))
-                todo = [p for row in answer.array() if (p := to_ask(row, since, place["graded"]))]
+                todo = [p for row in answer.array() if (p := canvas_progress.to_ask(row, since, place["graded"]))]
                 link = answer.next_link()
                 place = place | {"step": "roster", "started": place["started"] or reading.iso(answer.told_at())}
                 following = place | {"next": link, "todo": todo} if link or todo else None
@@ -258,12 +258,12 @@ class Canvas(Connector):
             user = person["user"]["external_id"]
             try:
                 items = await self._api.items(course, user)
-                submissions = by_item(await self._api.submissions(course, user))
+                submissions = canvas_progress.by_item(await self._api.submissions(course, user))
             except PartnerError as error:
                 only_here(error)
                 rejected.append(({"course": course, "user": user}, error.detail))
             else:
-                records += progress_of(course, person, items, submissions)
+                records += canvas_progress.progress_of(course, person, items, submissions)
         return records, rejected
 
     async def find_users(self, person: Person) -> list[User]:
@@ -272,14 +272,14 @@ class Canvas(Connector):
         for identifier in (*direct, f"sis_user_id:{person.sis_id}"):
             row = await self._api.get_if_there(f"users/{reading.segment(identifier)}")
             if row is not None:
-                return [account_of(row)]
+                return [canvas_records.account_of(row)]
         # Canvas looks for three characters or more.
         if not person.email or len(person.email) < 3:
             return []
         query = [("search_term", person.email), ("include[]", "email"), ROWS]
         wanted = person.email.lower()
         return [
-            account_of(row)
+            canvas_records.account_of(row)
             for row in await self._api.whole(f"{self._account}/users", query)
             if wanted in {str(reading.field(row, name) or "").lower() for name in ("email", "login_id")}
         ]
@@ -300,14 +300,14 @@ class Canvas(Connector):
             "communication_channel": {"type": "email", "address": address},
         }
         answer = await self._api.send("POST", f"{self._account}/users", account)
-        return msgspec.structs.replace(account_of(answer.object()), email=address, sis_id=person.sis_id)
+        return msgspec.structs.replace(canvas_records.account_of(answer.object()), email=address, sis_id=person.sis_id)
 
     async def enrol(self, user: User, course: str) -> Enrolment:
         """See ``Connector``."""
         standing = await self._api.standing(user.external_id, course)
         if not standing:
             standing = [await self._api.enrol(user.external_id, course)]
-        enrolment = enrolment_of(course, {"id": user.external_id, "enrollments": standing}, user)
+        enrolment = canvas_records.enrolment_of(course, {"id": user.external_id, "enrollments": standing}, user)
         return msgspec.structs.replace(enrolment, status=enrolment.status or "active")
 
     async def withdraw(self, enrolment: str, user: User, course: str) -> None:
@@ -320,7 +320,7 @@ class Canvas(Connector):
 
     async def launch_url(self, enrolment: str, user: User, course: str, return_url: str | None) -> str:
         """See ``Connector``. The course's page; who is not signed in to Canvas signs in first."""
-        return course_url(self.client.base_url, course)
+        return canvas_records.course_url(self.client.base_url, course)
 
     async def prepare(self, delivery: Delivery) -> None:
         """See ``Connector``. Fetches the published keys, if the delivery is signed by one that is not known."""
