@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
+from courseyard.limits import SYNC_BATCH_RECORDS
 from courseyard.partners.connector import Stream
 from courseyard.partners.records import Course, Credential, Enrolment, Gone, ModuleProgress, Record, to_json
 
@@ -19,7 +21,6 @@ LISTED: dict[Stream, str] = {
     Stream.CREDENTIALS: "credential",
 }
 
-# A course before its enrolments, an enrolment before its modules; what is gone comes last.
 _ORDER: dict[type[Record], int] = {Course: 0, Enrolment: 1, ModuleProgress: 2, Credential: 3, Gone: 4}
 _KIND: dict[type[Record], str] = {
     Course: "course",
@@ -39,9 +40,26 @@ def key_of(record: Record) -> tuple[str, str]:
     return _KIND[type(record)], record.external_id
 
 
-def in_order(records: Iterable[Record]) -> list[Record]:
-    """Records in the order in which they must be written; those of one kind stay in theirs."""
-    return sorted(records, key=lambda record: _ORDER[type(record)])
+def batches(records: Iterable[Record]) -> list[list[Record]]:
+    """Records as the database takes them, call by call: each key once in a call, for one and the same thing may have
+    been told several times; a course before its enrolments, an enrolment before its modules, and last what is gone.
+    """
+    rounds: list[list[Record]] = [[]]
+    told: Counter[tuple[str, str]] = Counter()
+    gone: list[Record] = []
+    for record in records:
+        if isinstance(record, Gone):
+            gone.append(record)
+            continue
+        key = key_of(record)
+        if told[key] == len(rounds):
+            rounds.append([])
+        rounds[told[key]].append(record)
+        told[key] += 1
+    rounds[-1] += gone
+    ordered = [sorted(some, key=lambda record: _ORDER[type(record)]) for some in rounds]
+    size = SYNC_BATCH_RECORDS
+    return [some[i : i + size] for some in ordered for i in range(0, len(some), size)]
 
 
 def batch_of(records: Sequence[Record]) -> dict[str, Any]:

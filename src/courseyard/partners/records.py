@@ -3,7 +3,9 @@
 Plain values that go to JSON and back without loss: a record that could not be written is kept as JSON and replayed
 later. ``external_id`` is the partner's own key, the same each time the partner tells of the same thing; together with
 the provider and the kind it makes every write idempotent. ``data_at`` is the time of the fact at the partner, not
-of our asking: a record that is older than what stands changes nothing.
+of our asking. Of each field of an enrolment or a module the newest that was told counts, in whatever order records
+come; of a course or a credential the newest record does. ``told_at``: in a record that waited and was put together
+with later ones, the times of the fields that were told before ``data_at``; connectors leave it empty.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     enrolled_at: datetime | None = None
     completed_at: datetime | None = None
     data_at: datetime | None = None
+    told_at: dict[str, datetime] = {}
     extra: dict[str, Any] = {}
 
 
@@ -85,6 +88,7 @@ class ModuleProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     completed_at: datetime | None = None
     last_accessed_at: datetime | None = None
     data_at: datetime | None = None
+    told_at: dict[str, datetime] = {}
     extra: dict[str, Any] = {}
 
 

@@ -35,7 +35,7 @@ from courseyard.limits import (
     MIN_LISTED_SHARE,
     SYNC_BATCH_RECORDS,
 )
-from courseyard.partners.batch import LISTED, batch_of, digest_of, in_order, item_of, key_of
+from courseyard.partners.batch import LISTED, batch_of, batches, digest_of, item_of, key_of
 from courseyard.partners.connector import Connector, Cursor, Page, Scope, Stream
 from courseyard.partners.fields import mapped
 from courseyard.partners.identity import make_unknown
@@ -197,10 +197,9 @@ class Syncs:
         }
         await self._reject(run, stream, page.rejected)
         mapping = run.provider.settings.field_mapping
-        records = in_order(mapped(record, mapping) for record in page.records)
-        chunks = [records[i : i + SYNC_BATCH_RECORDS] for i in range(0, len(records), SYNC_BATCH_RECORDS)] or [[]]
-        for chunk in chunks:
-            await self._apply(run, chunk, place if chunk is chunks[-1] else None)
+        calls = batches(mapped(record, mapping) for record in page.records) or [[]]
+        for number, records in enumerate(calls, 1):
+            await self._apply(run, records, place if number == len(calls) else None)
 
     async def _end_stream(self, run: _Run, stream: Stream, page: Page) -> None:
         if page.complete and run.listing:
@@ -366,9 +365,8 @@ class Syncs:
                 await self._reject(run, None, [(raw, reason) for raw, reason in delivery["rejected"]])
                 records += [from_json(document) for document in delivery["records"]]
             mapping = run.provider.settings.field_mapping
-            ordered = in_order(mapped(record, mapping) for record in records)
-            for i in range(0, len(ordered), SYNC_BATCH_RECORDS):
-                await self._apply(run, ordered[i : i + SYNC_BATCH_RECORDS], None)
+            for some in batches(mapped(record, mapping) for record in records):
+                await self._apply(run, some, None)
             await self._db.run("sync.inbox_done", run_id=run.id, ids=[delivery["id"] for delivery in waiting])
             if len(waiting) < 50:
                 return
@@ -383,7 +381,8 @@ class Syncs:
                 "partners.replayable", provider_id=run.provider.id, kinds=kinds, after=after, limit=SYNC_BATCH_RECORDS,
                 all=everything,
             ):  # fmt: skip
-                await self._apply(run, in_order(from_json(row["record"]) for row in rows), None)
+                for some in batches(from_json(row["record"]) for row in rows):
+                    await self._apply(run, some, None)
                 after = rows[-1]["id"]
 
     async def _add_problem(self, run: _Run, stream: str | None, error: CourseyardError) -> None:

@@ -18,11 +18,13 @@ declare
   written record;
 begin
   insert into courseyard.partner_catalogue as c (provider_id, external_id, record, hash)
-    select distinct on (i.external_id) p_provider, i.external_id, i.record, i.hash
+    select p_provider, i.external_id, i.record, i.hash
       from pg_catalog.jsonb_to_recordset(p_items) as i (external_id text, hash text, record jsonb)
       order by i.external_id
     on conflict on constraint partner_catalogue_pkey do update set
-      record = excluded.record, hash = excluded.hash, seen_at = pg_catalog.now(), gone_at = null;
+      (record, hash) = (select n.record, n.hash from (values (excluded.record, excluded.hash, 1), (c.record, c.hash, 2))
+        as n (record, hash, place) order by (n.record ->> 'data_at')::timestamptz desc nulls first, n.place limit 1),
+      seen_at = pg_catalog.now(), gone_at = null;
 
   -- A course of this partner that somebody entered by hand, under the partner's own key, is the same course.
   select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
@@ -32,7 +34,7 @@ begin
         when i.verdict = 'unchanged' and o.id is null and i.row_id is not null and t.id is null then 'write'
         else i.verdict
       end,
-      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), null, null, null)::courseyard.partner_item_v1)
+      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), null, null, null, i.told_at)::courseyard.partner_item_v1)
     into plan
     from courseyard.partner_plan_v1(p_provider, 'course', p_items, p_compare) as i
     left join public.partner_courses as t on t.id = i.row_id

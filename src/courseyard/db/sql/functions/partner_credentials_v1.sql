@@ -24,7 +24,7 @@ begin
         when i.verdict = 'unchanged' and t.id is null then 'write'
         else i.verdict
       end,
-      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), null, p.profile_id, e.id)::courseyard.partner_item_v1)
+      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), null, p.profile_id, e.id, i.told_at)::courseyard.partner_item_v1)
     into plan
     from courseyard.partner_plan_v1(p_provider, 'credential', p_items, p_compare) as i
     left join courseyard.partner_people as p

@@ -36,7 +36,7 @@ begin
   insert into courseyard.partner_keys (provider_id, kind, external_id, row_id)
     values (item.provider_id, 'enrolment', key, own.id)
     on conflict on constraint partner_keys_pkey do update set
-      row_id = excluded.row_id, hash = null, data_at = null, gone_at = null;
+      row_id = excluded.row_id, hash = null, data_at = null, told_at = null, gone_at = null;
   -- A partner that does not tell the state has enrolled the person all the same.
   counts := courseyard.partner_enrolments_v1(item.provider_id, null, pg_catalog.jsonb_build_array(
     case when p_answer #> '{record,status}' = 'null' then p_answer #- '{record,status}' else p_answer end), false, false, false);

@@ -29,21 +29,25 @@ begin
   ),
   ended as (
     update courseyard.partner_keys as k set
-        gone_at = pg_catalog.now(), hash = null, data_at = greatest(k.data_at, t.data_at), updated_at = pg_catalog.now()
+        gone_at = pg_catalog.now(), hash = null, data_at = greatest(k.data_at, t.data_at), updated_at = pg_catalog.now(),
+        -- What was told before stays of its time.
+        told_at = courseyard.partner_stood_v1(p_kind, k.told_at, k.data_at)
       from told as t
       where k.provider_id = p_provider and k.kind = p_kind and k.external_id = t.external_id and k.gone_at is null
         and (k.data_at > t.data_at) is not true
       returning k.row_id
   )
   select pg_catalog.array_agg(e.row_id) into gone from ended as e;
-  insert into courseyard.partner_keys as k (provider_id, kind, external_id, row_id, data_at, gone_at)
+  insert into courseyard.partner_keys as k (provider_id, kind, external_id, row_id, data_at, gone_at, told_at)
     select p_provider, p_kind, i.value ->> 'external_id', pg_catalog.gen_random_uuid(),
-        pg_catalog.max((i.value ->> 'data_at')::timestamptz), pg_catalog.now()
+        pg_catalog.max((i.value ->> 'data_at')::timestamptz), pg_catalog.now(),
+        (select pg_catalog.jsonb_object_agg(f.name, null) from pg_catalog.unnest(courseyard.partner_fields_v1(p_kind)) as f (name))
       from pg_catalog.jsonb_array_elements(p_items) as i
       where i.value ->> 'data_at' is not null and p_kind <> 'course'
       group by 3
       order by 3
-    on conflict on constraint partner_keys_pkey do update set data_at = greatest(k.data_at, excluded.data_at)
+    on conflict on constraint partner_keys_pkey do update set
+      data_at = greatest(k.data_at, excluded.data_at), told_at = courseyard.partner_stood_v1(p_kind, k.told_at, k.data_at)
       where k.gone_at is not null;
   if gone is null then
     return 0;

@@ -19,7 +19,7 @@ declare
 begin
   select pg_catalog.array_agg(row(i.external_id, i.hash, i.data_at, i.record,
       case
-        when i.verdict = 'older' then i.verdict
+        when i.verdict = 'older' or i.verdict = 'late' and t.id is null and g.gone_at is null then 'older'
         when e.id is null and a.external_id is not null then 'skipped'
         when e.id is null and f.code is not null and f.code in ('person-unknown', 'person-ambiguous', 'course-not-imported')
           then f.code
@@ -27,7 +27,7 @@ begin
         when i.verdict = 'unchanged' and t.id is null then 'write'
         else i.verdict
       end,
-      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), null, e.student_id, e.id)::courseyard.partner_item_v1)
+      coalesce(i.row_id, o.id, pg_catalog.gen_random_uuid()), null, e.student_id, e.id, i.told_at)::courseyard.partner_item_v1)
     into plan
     from courseyard.partner_plan_v1(p_provider, 'module', p_items, p_compare) as i
     left join courseyard.partner_keys as k
@@ -40,6 +40,8 @@ begin
       on e.id is null and f.provider_id = p_provider and f.kind = 'enrolment'
         and f.external_id = i.record ->> 'enrolment' and f.resolved_at is null
     left join public.external_module_progress as t on t.id = i.row_id
+    left join courseyard.partner_keys as g
+      on g.provider_id = p_provider and g.kind = 'module' and g.external_id = i.external_id
     -- A row that was written by hand for the same module.
     left join lateral (
       select x.id from public.external_module_progress as x
@@ -49,7 +51,7 @@ begin
 
   select pg_catalog.jsonb_object_agg(e.id, pg_catalog.to_jsonb(e)) into before
     from public.partner_lms_enrollments as e
-    where e.id in (select i.enrolment_id from pg_catalog.unnest(plan) as i where i.verdict = 'write');
+    where e.id in (select i.enrolment_id from pg_catalog.unnest(plan) as i where i.verdict in ('write', 'late'));
 
   select * into written from courseyard.partner_write_v1('external_module_progress', (
     select pg_catalog.jsonb_agg(
@@ -61,10 +63,14 @@ begin
             else coalesce(i.record ->> 'status', 'not_started') end,
           'completed_at', case when i.record -> 'status' = 'null' then t.completed_at
             else (i.record ->> 'completed_at')::timestamptz end,
-          'metadata', coalesce(t.metadata, '{}') - 'gone_at' || pg_catalog.jsonb_build_object(
-            'partner', coalesce(i.record -> 'extra', '{}'), 'data_at', i.data_at),
-          'progress_percentage', coalesce((i.record ->> 'progress')::numeric,
-            case when i.record ->> 'status' in ('completed', 'passed') then 100 end, t.progress_percentage, 0),
+          -- What comes late adds to what stands, and what ended before it was known is written as ended.
+          'metadata', case
+            when i.verdict = 'late' and t.id is not null then coalesce(t.metadata, '{}')
+            else coalesce(t.metadata, '{}') - 'gone_at'
+              || pg_catalog.jsonb_build_object('partner', coalesce(i.record -> 'extra', '{}'), 'data_at', i.data_at)
+              || case when i.verdict = 'late' then pg_catalog.jsonb_build_object('gone_at', pg_catalog.now()) else '{}' end
+          end,
+          'progress_percentage', coalesce((i.record ->> 'progress')::numeric, t.progress_percentage, 0),
           'module_name', coalesce(i.record ->> 'module_name', t.module_name),
           'score', coalesce((i.record ->> 'score')::numeric, t.score),
           'time_spent_seconds', coalesce((i.record ->> 'time_spent_seconds')::integer, t.time_spent_seconds, 0),
@@ -73,8 +79,23 @@ begin
           'last_accessed_at', coalesce((i.record ->> 'last_accessed_at')::timestamptz, t.last_accessed_at)))
       from pg_catalog.unnest(plan) as i
       left join public.external_module_progress as t on t.id = i.row_id
-      where i.verdict = 'write'
+      where i.verdict in ('write', 'late')
   ), p_run);
+
+  counts := courseyard.partner_settle_v1(p_provider, p_run, 'module', plan, p_listing);
+
+  -- All modules were done before the partner ended the enrolment, and that is known only now.
+  perform courseyard.partner_status_v1((
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', e.id, 'status', 'completed', 'completed_at',
+        coalesce(m.completed_at, m.data_at)))
+      from courseyard.partner_module_state_v1(array(
+          select i.enrolment_id from pg_catalog.unnest(plan) as i
+            join courseyard.partner_keys as k on k.row_id = i.enrolment_id and k.kind = 'enrolment'
+            where i.verdict in ('write', 'late') and k.gone_at is not null)) as m
+      join courseyard.partner_keys as k on k.row_id = m.enrolment_id and k.kind = 'enrolment'
+      join public.partner_lms_enrollments as e on e.id = m.enrolment_id
+      where m.done and m.data_at <= k.data_at and pg_catalog.lower(e.status::text) <> 'completed'
+  ));
 
   -- What the trigger made of the enrolments belongs to this run too.
   insert into courseyard.sync_changes (run_id, table_name, row_id, before, after)
@@ -83,7 +104,6 @@ begin
       join public.partner_lms_enrollments as e on e.id = b.key::uuid
       where pg_catalog.to_jsonb(e) - 'updated_at' is distinct from b.value - 'updated_at';
 
-  counts := courseyard.partner_settle_v1(p_provider, p_run, 'module', plan, p_listing);
   return counts || pg_catalog.jsonb_build_object('created', written.created, 'updated', written.updated);
 end
 $$;

@@ -14,22 +14,24 @@ as $$
 declare
   counts jsonb;
 begin
-  insert into courseyard.partner_keys as k (provider_id, kind, external_id, row_id, hash, data_at, seen_run)
-    select p_provider, p_kind, i.external_id, i.row_id, i.hash, i.data_at, p_run
+  insert into courseyard.partner_keys as k (provider_id, kind, external_id, row_id, hash, data_at, told_at, seen_run)
+    -- The digest is of the newest record.
+    select p_provider, p_kind, i.external_id, i.row_id, case when i.verdict = 'write' then i.hash end, i.data_at, i.told_at, p_run
       from pg_catalog.unnest(p_plan) as i
-      where i.verdict = 'write'
+      where i.verdict in ('write', 'late')
       order by i.external_id
     on conflict on constraint partner_keys_pkey do update set
       row_id = excluded.row_id,
-      hash = excluded.hash,
+      hash = coalesce(excluded.hash, k.hash),
       data_at = greatest(k.data_at, excluded.data_at),
+      told_at = excluded.told_at,
       seen_run = excluded.seen_run,
       -- An end of a later time was told before this.
       gone_at = case when k.data_at > excluded.data_at then k.gone_at end,
       updated_at = pg_catalog.now();
 
   -- The same again, but later: whatever was true in between is older than this.
-  update courseyard.partner_keys as k set data_at = i.data_at
+  update courseyard.partner_keys as k set data_at = i.data_at, told_at = i.told_at
     from pg_catalog.unnest(p_plan) as i
     where i.verdict = 'unchanged' and k.provider_id = p_provider and k.kind = p_kind
       and k.external_id = i.external_id and k.data_at < i.data_at;
@@ -38,17 +40,21 @@ begin
   if p_listing then
     update courseyard.partner_keys as k set seen_run = p_run
       where k.provider_id = p_provider and k.kind = p_kind and k.external_id = any (array(
-        select i.external_id from pg_catalog.unnest(p_plan) as i where i.verdict <> 'write'));
+        select i.external_id from pg_catalog.unnest(p_plan) as i where i.verdict not in ('write', 'late')));
   end if;
-  -- What waits of a later time than what was written now goes on waiting.
+  -- What waits of a later time than what was written now goes on waiting; and so does what tells more.
   update courseyard.sync_failures as f set resolved_at = pg_catalog.now(), resolution = 'written'
     where f.provider_id = p_provider and f.kind = p_kind and f.resolved_at is null
       and f.external_id = any (array(
         select i.external_id from pg_catalog.unnest(p_plan) as i
-          where i.verdict in ('write', 'unchanged', 'older', 'skipped')))
+          where i.verdict in ('write', 'late', 'unchanged', 'older', 'skipped')))
       and not exists (
         select from pg_catalog.unnest(p_plan) as i
-          where i.external_id = f.external_id and i.data_at < (f.record ->> 'data_at')::timestamptz);
+          where i.external_id = f.external_id and (i.data_at < (f.record ->> 'data_at')::timestamptz
+            or i.data_at > (f.record ->> 'data_at')::timestamptz and exists (
+              select from courseyard.partner_given_v1(p_kind, f.record) as w
+                join courseyard.partner_given_v1(p_kind, i.record) as n using (field)
+                where w.told_at is not null and n.told_at is null)));
 
   insert into courseyard.sync_failures as f (provider_id, run_id, kind, external_id, person, record, code, reason)
     select p_provider, p_run, p_kind, i.external_id, i.record #>> '{user,external_id}', i.record, i.verdict,
@@ -65,16 +71,16 @@ begin
       order by i.external_id
     on conflict (provider_id, kind, external_id) where resolved_at is null do update set
       run_id = excluded.run_id, person = excluded.person, code = excluded.code, reason = excluded.reason,
-      -- Of what waits, too, the newest counts.
-      record = case
-        when (excluded.record ->> 'data_at')::timestamptz < (f.record ->> 'data_at')::timestamptz then f.record
-        else excluded.record
-      end,
+      record = courseyard.partner_merged_v1(p_kind, f.record, excluded.record),
       tries = f.tries + 1, last_at = pg_catalog.now();
 
   select coalesce(pg_catalog.jsonb_object_agg(c.verdict, c.n), '{}') into counts
     from (
-      select case when i.verdict in ('write', 'unchanged', 'older', 'skipped') then i.verdict else 'failed' end as verdict,
+      select case
+            when i.verdict in ('write', 'unchanged', 'older', 'skipped') then i.verdict
+            when i.verdict = 'late' then 'write'
+            else 'failed'
+          end as verdict,
           pg_catalog.count(*) as n
         from pg_catalog.unnest(p_plan) as i
         group by 1

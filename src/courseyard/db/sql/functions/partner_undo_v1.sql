@@ -64,7 +64,7 @@ begin
         execute pg_catalog.format('update public.%1$I as t set (%2$s) = '
           || '(select %2$s from pg_catalog.jsonb_populate_record(null::public.%1$I, $2)) where t.id = $1',
           change.table_name, names) using change.row_id, change.before;
-        update courseyard.partner_keys as k set hash = null, data_at = null, gone_at = null
+        update courseyard.partner_keys as k set hash = null, data_at = null, told_at = null, gone_at = null
           where k.provider_id = run.provider_id and k.row_id = change.row_id;
       end if;
       restored := restored + 1;

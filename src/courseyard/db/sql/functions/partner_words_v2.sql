@@ -25,6 +25,8 @@ begin
   for candidate in
     select * from (values
       ('pending', 'pending'), ('pending', 'enrolled'), ('pending', 'invited'), ('pending', 'not_started'),
+      -- Begun, of one that the partner calls pending: as trigger_sync_partner_progress calls it.
+      ('begun', 'in_progress'), ('begun', 'active'),
       ('active', 'active'), ('active', 'in_progress'), ('active', 'enrolled'),
       ('completed', 'completed'),
       ('failed', 'failed'),

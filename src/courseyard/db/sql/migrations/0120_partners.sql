@@ -51,7 +51,8 @@ create table if not exists courseyard.partner_catalogue (
 );
 
 -- Which of the partner's records is which row here. hash: of the record as it was last written; data_at: its time at
--- the partner, so that a late delivery of older facts is told from a newer one.
+-- the partner, so that a late delivery of older facts is told from a newer one; told_at: of fields that were told at
+-- another time than that, null for one that never was.
 create table if not exists courseyard.partner_keys (
   provider_id uuid not null,
   kind text not null,
@@ -59,6 +60,7 @@ create table if not exists courseyard.partner_keys (
   row_id uuid not null,
   hash text,
   data_at timestamptz,
+  told_at jsonb,
   seen_run uuid,
   gone_at timestamptz,
   updated_at timestamptz not null default now(),
@@ -242,12 +244,13 @@ begin
       hash text,
       data_at timestamptz,
       record jsonb,
-      -- write | unchanged | older | skipped, or the code of a failure
+      -- write | late | unchanged | older | skipped, or the code of a failure
       verdict text,
       row_id uuid,
       course_id uuid,
       person_id uuid,
-      enrolment_id uuid
+      enrolment_id uuid,
+      told_at jsonb
     );
   end if;
 end
