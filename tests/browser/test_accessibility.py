@@ -261,7 +261,13 @@ async def test_pages_of_providers(
             {"name": "courses.csv", "mimeType": "text/csv", "buffer": b"id,title\n7,Safety\n"}
         )
         await page.get_by_role("button", name="Upload").click()
-        await page.get_by_role("link", name="courses.csv").wait_for()
+        await page.get_by_role("link", name="courses.csv", exact=True).wait_for()
+        await page.get_by_role("link", name="Delete … courses.csv").press("Enter")
+        await page.get_by_role("heading", name="Delete courses.csv?").wait_for()
+        found += await complaints(page, axe, "before a file is deleted")
+        await page.get_by_role("button", name="Delete it").press("Enter")
+        await page.get_by_text("The file is deleted.").wait_for()
+        assert await page.get_by_role("link", name="courses.csv", exact=True).count() == 0
         partner.script = {}
         await page.goto(f"{site.app}/partners/providers/{provider}")
         await page.get_by_role("button", name="Sync now").click()
