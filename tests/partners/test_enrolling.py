@@ -152,6 +152,21 @@ def test_what_the_partner_refuses_fails_at_once_and_can_be_tried_again(site: Run
         site.run(academy.hub.outbox.retry(academy.entry()["id"]))
 
 
+def test_what_failed_is_in_the_hands_of_what_is_asked_for_next(site: RunningSite, academy: Academy) -> None:
+    lea = site.person(email="lea@example.org")
+    academy.partner.faults = [PartnerRefusedError("The token may not do this.")]
+    [(enrolment, _)] = academy.enrol(lea)
+    academy.work()
+    assert site.run(academy.hub.outbox.counts())["failed"] == 1
+    assert academy.enrol(lea) == [(enrolment, "sent")]
+    counts = site.run(academy.hub.outbox.counts())
+    assert (counts["failed"], counts["cancelled"], counts["waiting"]) == (0, 1, 1), "asked for anew, it is not failed"
+    academy.partner.faults = [PartnerRefusedError("The token may not do this.")]
+    academy.work()
+    site.run(academy.hub.enrolling.withdraw(enrolment, None))
+    assert site.run(academy.hub.outbox.counts())["failed"] == 0, "nobody wants it any more"
+
+
 def test_a_worker_killed_between_the_partners_answer_and_our_writing_enrols_once(
     site: RunningSite, academy: Academy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,15 +6,20 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 from fix_web import LIFTING, RunningSite, upload
+from partners.scripted import course, draft, page, scripted_kind
 from standardwebhooks import Webhook as Verifier
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from courseyard.errors import PartnerRefusedError, PartnerUnreachableError
+from courseyard.partners.connector import Stream
 from courseyard.partners.webhooks import EndpointDraft
+from courseyard.people import NewLearner
 
 
 class Receiver:
@@ -72,6 +77,68 @@ def test_news_of_enrolments_are_told_once_signed_and_whole(
     assert receiver.events[-1] | {"timestamp": ""} == {
         "type": "enrollment.deleted", "timestamp": "", "data": {"enrollment_id": enrolment},
     }  # fmt: skip
+
+
+def test_what_failed_at_a_partner_for_good_is_told_once(
+    site: RunningSite, receiver: Receiver, endpoint: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = site.services.hub
+
+    def told() -> list[dict[str, Any]]:
+        site.work()
+        return [event["data"] for event in receiver.events if event["type"] == "provider.request_failed"]
+
+    with scripted_kind(monkeypatch) as partner:
+        provider = site.run(hub.providers.save(draft(import_rule="all", schedule_minutes=None)))
+        partner.script = {Stream.CATALOGUE: [page(course(1))]}
+        site.run(hub.runs.start(provider))
+        site.work()
+        [(course_id,)] = site.sql("select id::text from public.partner_courses")
+        lea = site.run(site.services.directory.learner(NewLearner("lea@example.org", "4711", "Lea Lind")))
+        partner.faults = [PartnerUnreachableError("It did not answer."), PartnerRefusedError("The token may not.")]
+        site.run(hub.enrolling.enrol(course_id, [lea], None))
+        assert told() == [], "what is tried again has not failed for good"
+        site.sql("update courseyard.partner_outbox set next_try_at = now()")
+        site.run(hub.outbox.minute())
+        [(entry, enrolment)] = site.sql("select id::text, partner_enrollment_id::text from courseyard.partner_outbox")
+        [event] = told()
+        assert event["reason"] == "The token may not."
+        assert event["tries"] == 2 and event["action"] == "enrol"
+        assert (event["request_id"], event["enrollment_id"], event["provider_id"]) == (entry, enrolment, provider)
+        assert event["course"] == {"id": course_id, "title": "Course 1"}
+        assert event["learner"] == {"id": "4711"}, "by the identifier alone"
+        assert not {"lea@example.org", "very-secret"} & set(json.dumps(event).split('"'))
+        site.run(hub.outbox.work(provider))
+        assert len(told()) == 1
+        partner.faults = [PartnerRefusedError("Still not.")]
+        site.run(hub.outbox.retry(entry))
+        assert [event["reason"] for event in told()] == ["The token may not.", "Still not."]
+
+
+def test_a_failure_is_told_with_the_row_that_says_so_or_not_at_all(
+    site: RunningSite, endpoint: tuple[str, str]
+) -> None:
+    lea = site.person(email="lea@example.org")
+    site.sql(
+        """
+        with l as (insert into public.partner_lms_providers (provider_name, provider_type) values ('A', 'other') returning id),
+        c as (insert into public.partner_courses (provider_id, course_name) select id, 'C' from l returning id, provider_id),
+        e as (insert into public.partner_lms_enrollments (provider_id, course_id, student_id)
+          select provider_id, id, %s from c returning id, provider_id)
+        insert into courseyard.partner_outbox (provider_id, partner_enrollment_id, action, state)
+          select provider_id, id, 'withdraw', 'working' from e
+        """,
+        lea,
+    )
+    fail = "update courseyard.partner_outbox set state = 'failed', error = 'No.'"
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute(fail)
+        connection.rollback()
+    count = "select count(*) from courseyard.webhook_notices where type = 'provider.request_failed'"
+    assert site.sql(count) == [(0,)]
+    for _ in range(2):
+        site.sql(fail)
+    assert site.sql(count) == [(1,)]
 
 
 def test_a_receiver_that_fails_is_tried_again_with_the_same_delivery(

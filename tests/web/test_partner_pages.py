@@ -167,6 +167,13 @@ def test_the_outbox_page_lets_people_act(there: There, partner: type[Scripted]) 
     there.site.work()
     text = there.admin.get("/partners/outbox").text
     assert "The token may not enrol." in text and "Try again" in text
+    [(provider,)] = there.site.sql("select id::text from public.partner_lms_providers")
+    link = f"/partners/outbox?state=failed&amp;provider={provider}"
+    for path in ("/partners", f"/partners/providers/{provider}"):
+        assert re.search(rf'href="{re.escape(link)}"[^>]*>1<', there.admin.get(path).text), path
+    assert "1 request to partners failed" in there.admin.get("/partners/enrolments").text
+    assert "The token may not enrol." in there.admin.get(link.replace("&amp;", "&")).text
+    assert there.site.client().get("/api/partner-providers").json()[0]["failed_requests"] == 1
     [(entry,)] = there.site.sql("select id::text from courseyard.partner_outbox")
     partner.accounts = [User(external_id=f"u{n}", email="lea@example.org", name=f"Lea {n}") for n in (1, 2)]
     assert there.admin.post(f"/partners/outbox/{entry}", data={"action": "retry"}).status_code == 303

@@ -11,7 +11,8 @@ from importlib import resources
 # The first files look whether everything is as the rest needs it, and change nothing: ``plan`` runs them too.
 _CHECKS = re.compile(r"^migrations/000\d_")
 
-# Names that the files make in schema courseyard, and triggers on public tables. Later files may drop earlier ones.
+# Names that the files make in schema courseyard, and triggers there and on public tables. Later files may drop earlier
+# ones.
 _MADE = re.compile(
     r"^(?P<verb>create|drop) (?:or replace )?(?P<kind>table|function|view|trigger) (?:if (?:not )?exists )?"
     r"(?:courseyard\.)?(?P<name>\w+)(?=[\s(;])",

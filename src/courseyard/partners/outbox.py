@@ -178,7 +178,9 @@ class Outbox:
             log.exception("partners: an entry of the outbox failed", entry=entry)
 
     async def _give_up(self, entry: str, token: str, error: CourseyardError) -> None:
-        await self._db.run("partner_flow.give_up", id=entry, token=token, error=error.detail, advice=error.advice)
+        """Write that it failed for good; the row tells the webhooks."""
+        if await self._db.run("partner_flow.give_up", id=entry, token=token, error=error.detail, advice=error.advice):
+            log.warning("partners: an entry of the outbox failed for good", entry=entry, reason=error.detail)
 
     async def _do(self, provider: Provider, item: Mapping[str, Any], token: str) -> None:
         way = await self._db.one("partner_flow.way_in", enrolment_id=item["enrolment_id"])

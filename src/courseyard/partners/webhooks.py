@@ -32,7 +32,7 @@ EVENTS: dict[str, str] = {
     "enrollment": "Enrolments: created, progress, completed, deleted",
     "course": "Courses: changed, removed",
     "credential": "Credentials: issued, changed, revoked, about to expire",
-    "provider": "Partners: failing, stale",
+    "provider": "Partners: failing, stale, enrolments that could not be made there",
 }
 
 _BATCH = 20

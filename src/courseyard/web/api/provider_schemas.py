@@ -129,6 +129,7 @@ class ProviderRow(Shown):
     enrolments: int
     waiting_people: int
     open_failures: int
+    failed_requests: int = Field(description="Enrolments and withdrawals that could not be made at the partner.")
 
 
 class CheckAnswer(Answer):

@@ -54,6 +54,10 @@ begin
       from pg_catalog.jsonb_to_recordset(plan) as t (person uuid, enrolment uuid, outcome text)
       where t.outcome in ('enrolled', 'again')));
   if p_send then
+    -- What failed before is in the new one's hands now.
+    update courseyard.partner_outbox as o set state = 'cancelled', done_at = pg_catalog.now(), updated_at = pg_catalog.now()
+      from pg_catalog.jsonb_to_recordset(plan) as t (enrolment uuid, outcome text)
+      where o.partner_enrollment_id = t.enrolment and o.state = 'failed' and t.outcome <> 'stands';
     insert into courseyard.partner_outbox (provider_id, partner_enrollment_id, action, requested_by)
       select provider, t.enrolment, 'enrol', p_requested_by
         from pg_catalog.jsonb_to_recordset(plan) as t (enrolment uuid, outcome text)

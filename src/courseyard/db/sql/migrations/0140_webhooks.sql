@@ -125,8 +125,30 @@ begin
 end
 $$;
 
+-- What was to be done at a partner and failed for good: told with the row that says so. The person by the identifier alone.
+create or replace function courseyard.outbox_news() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if exists (select from courseyard.webhook_endpoints as e where e.active) then
+    perform courseyard.notify_webhooks('provider.request_failed', '', '', (
+      select pg_catalog.jsonb_build_object(
+          'request_id', new.id, 'action', new.action, 'provider_id', new.provider_id, 'provider', l.provider_name,
+          'enrollment_id', new.partner_enrollment_id,
+          'course', pg_catalog.jsonb_build_object('id', e.course_id, 'title', c.course_name),
+          'learner', pg_catalog.jsonb_build_object('id', coalesce(r.external_id, e.student_id::text)),
+          'reason', new.error, 'advice', new.advice, 'tries', new.attempts)
+        from public.partner_lms_enrollments as e
+        left join public.partner_lms_providers as l on l.id = new.provider_id
+        left join public.partner_courses as c on c.id = e.course_id
+        left join courseyard.learners as r on r.profile_id = e.student_id
+        where e.id = new.partner_enrollment_id));
+  end if;
+  return null;
+end
+$$;
+
 revoke all on function courseyard.notify_webhooks(text, text, text, jsonb), courseyard.enrollment_news(),
-  courseyard.package_news(), courseyard.credential_news() from public, anon, authenticated;
+  courseyard.package_news(), courseyard.credential_news(), courseyard.outbox_news() from public, anon, authenticated;
 grant execute on function courseyard.notify_webhooks(text, text, text, jsonb) to service_role;
 
 create or replace trigger enrollment_news after insert or delete on public.scorm_enrollments
@@ -141,11 +163,13 @@ create or replace trigger package_news_on_change
   for each row when (old.* is distinct from new.*) execute function courseyard.package_news();
 create or replace trigger credential_news after insert or update or delete on public.partner_credentials
   for each row execute function courseyard.credential_news();
+create or replace trigger outbox_news after update of state on courseyard.partner_outbox
+  for each row when (new.state = 'failed' and old.state <> 'failed') execute function courseyard.outbox_news();
 
 do $verify$
 begin
   if (select count(*) from pg_catalog.pg_trigger as t where t.tgname in ('enrollment_news', 'enrollment_news_on_change',
-      'package_news', 'package_news_on_change', 'credential_news') and t.tgenabled <> 'D') <> 5 then
+      'package_news', 'package_news_on_change', 'credential_news', 'outbox_news') and t.tgenabled <> 'D') <> 6 then
     raise exception 'The triggers that tell webhooks are missing.'
       using errcode = 'CY002', hint = 'Run all of Courseyard''s SQL again, from its beginning.';
   end if;

@@ -85,7 +85,7 @@ select 'function', p.proname::text from pg_proc as p where p.pronamespace = to_r
 union all
 select 'trigger', t.tgname::text
 from pg_trigger as t join pg_class as c on c.oid = t.tgrelid
-where c.relnamespace = 'public'::regnamespace and not t.tgisinternal;
+where c.relnamespace in ('public'::regnamespace, to_regnamespace('courseyard')) and not t.tgisinternal;
 
 -- name: loose_functions
 -- Functions of ours that look names up wherever the caller's search_path says.

@@ -159,7 +159,11 @@ left join courseyard.learners as r on r.profile_id = e.student_id
 where e.id = %(enrolment_id)s;
 
 -- name: enqueue
--- One thing at a time is to be done for an enrolment.
+-- One thing at a time is to be done for an enrolment; what failed before is in the new one's hands now.
+with replaced as (
+  update courseyard.partner_outbox as o set state = 'cancelled', done_at = now(), updated_at = now()
+  where o.partner_enrollment_id = %(enrolment_id)s and o.state = 'failed'
+)
 insert into courseyard.partner_outbox (provider_id, partner_enrollment_id, action, requested_by)
 values (%(provider_id)s, %(enrolment_id)s, %(action)s, %(requested_by)s)
 on conflict (partner_enrollment_id) where state in ('waiting', 'working', 'person') do nothing
@@ -253,10 +257,10 @@ where o.id = %(id)s and o.state in ('waiting', 'failed', 'person')
 returning o.action, o.partner_enrollment_id::text as enrolment_id, o.attempts;
 
 -- name: cancel_open
--- What waits is let go; a row is one that a worker has in its hands.
+-- What waits or failed is let go; a row is one that a worker has in its hands.
 with cancelled as (
   update courseyard.partner_outbox as o set state = 'cancelled', done_at = now(), updated_at = now(), token = null
-  where o.partner_enrollment_id = %(enrolment_id)s and o.state in ('waiting', 'person')
+  where o.partner_enrollment_id = %(enrolment_id)s and o.state in ('waiting', 'person', 'failed')
 )
 select o.id::text as id from courseyard.partner_outbox as o
 where o.partner_enrollment_id = %(enrolment_id)s and o.state = 'working';

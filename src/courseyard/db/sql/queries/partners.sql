@@ -12,6 +12,7 @@ select l.id::text as id, l.provider_name::text as name, s.kind, to_jsonb(l) ->> 
     as data_at,
   (select count(*) from courseyard.partner_people as p where p.provider_id = l.id and p.state = 'waiting') as waiting_people,
   (select count(*) from courseyard.sync_failures as f where f.provider_id = l.id and f.resolved_at is null) as open_failures,
+  (select count(*) from courseyard.partner_outbox as o where o.provider_id = l.id and o.state = 'failed') as failed_requests,
   (select count(*) from public.partner_lms_enrollments as e where e.provider_id = l.id) as enrolments,
   (select count(*) from courseyard.partner_keys as k
     where k.provider_id = l.id and k.kind = 'course' and k.gone_at is null) as courses
