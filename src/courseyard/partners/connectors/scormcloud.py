@@ -9,21 +9,14 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urljoin
 from uuid import UUID, uuid5
 
-import msgspec
-
-from courseyard.errors import (
-    BadDeliveryError,
-    PartnerAnswerError,
-    PartnerCannotError,
-    PartnerRefusedError,
-)
-from courseyard.partners import reading
+from courseyard.errors import BadDeliveryError, PartnerAnswerError, PartnerCannotError, PartnerRefusedError
+from courseyard.partners import reading, scormcloud_records
 from courseyard.partners.client import PartnerClient
 from courseyard.partners.connector import (
     Capabilities,
@@ -40,15 +33,7 @@ from courseyard.partners.connector import (
     Stream,
 )
 from courseyard.partners.oauth import basic
-from courseyard.partners.records import (
-    Course,
-    Enrolment,
-    EnrolmentStatus,
-    ModuleProgress,
-    ModuleStatus,
-    Record,
-    User,
-)
+from courseyard.partners.records import Enrolment, Record, User
 
 # What was being written when the list was asked for may carry an earlier time than the answer.
 _OVERLAP = timedelta(minutes=5)
@@ -172,25 +157,21 @@ class ScormCloud(Connector):
                 "courses", params={"includeCourseMetadata": "true", "includeRegistrationCount": "true", **more}
             )
         ).json()
-        records: list[Record] = []
-        rejected: list[tuple[Any, str]] = []
-        for found in _listed(answer, "courses"):
-            try:
-                records.append(_course(found))
-            except ValueError as error:
-                rejected.append((found, f"This is not a course: {error}."))
+        records, rejected = reading.understood(
+            _listed(answer, "courses"), lambda row: [scormcloud_records.course_of(row)], "a course"
+        )
         return _piece(answer, cursor, records, rejected)
 
     async def _registrations(self, more: dict[str, str], cursor: Cursor | None) -> Page:
         answer = (await self.client.get("registrations", params=more)).json()
-        records, rejected = _read(_listed(answer, "registrations"))
+        records, rejected = scormcloud_records.read(_listed(answer, "registrations"))
         return _piece(answer, cursor, records, rejected)
 
     async def _progress(self, more: dict[str, str], cursor: Cursor | None, scope: Scope) -> Page:
         since = {"since": scope.since["since"]} if scope.since else {}
         answer = await self.client.get("registrations", params={"includeChildResults": "true", **since, **more})
         found = answer.json()
-        records, rejected = _read(_listed(found, "registrations"), whole=True)
+        records, rejected = scormcloud_records.read(_listed(found, "registrations"), whole=True)
         started = cursor["started"] if cursor else None
         if started is None and (now := answer.told_at()):
             started = (now - _OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -275,7 +256,7 @@ class ScormCloud(Connector):
             found = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise BadDeliveryError("The postback holds no JSON.", hint=_POSTBACK_HINT) from error
-        records, rejected = _read([found])
+        records, rejected = scormcloud_records.read([found])
         return Received(None, records, rejected)
 
     def _postback(self) -> dict[str, Any]:
@@ -299,7 +280,7 @@ class ScormCloud(Connector):
         answer = await self.client.get("registrations", params=params, accept=(404,))
         if answer.status == 404:
             return []
-        records, _ = _read(_listed(answer.json(), "registrations"))
+        records, _ = scormcloud_records.read(_listed(answer.json(), "registrations"))
         found = [r for r in records if isinstance(r, Enrolment) and r.user.external_id == learner]
         matching = [r for r in found if course is None or r.course == course]
         return sorted(matching, key=lambda r: r.data_at.timestamp() if r.data_at else 0.0, reverse=True)
@@ -309,7 +290,7 @@ class ScormCloud(Connector):
         if answer.status == 404:
             return None
         try:
-            return _enrolment(answer.json())
+            return scormcloud_records.enrolment_of(answer.json())
         except ValueError as error:
             raise PartnerAnswerError(f"SCORM Cloud's answer is not a registration: {error}.") from error
 
@@ -326,7 +307,7 @@ def _listed(answer: Any, name: str) -> list[Any]:
     return found
 
 
-def _piece(answer: Any, cursor: Cursor | None, records: list[Record], rejected: list[tuple[Any, str]]) -> Page:
+def _piece(answer: Any, cursor: Cursor | None, records: Sequence[Record], rejected: list[tuple[Any, str]]) -> Page:
     """A page of a full listing. One that was not understood may be of anything: then nothing counts as gone."""
     token = reading.text(reading.field(answer, "more"))
     whole = not rejected and (cursor is None or bool(cursor["whole"]))
@@ -336,177 +317,6 @@ def _piece(answer: Any, cursor: Cursor | None, records: list[Record], rejected: 
 
 def _message(answer: Any) -> str:
     return (reading.text(reading.field(answer, "message")) or "no reason is told").rstrip(".")[:300]
-
-
-def _course(found: Any) -> Course:
-    identifier = reading.key(reading.field(found, "id"))
-    metadata = reading.field(found, "metadata")
-    seconds = reading.duration(reading.field(metadata, "typicalTime")) or reading.duration(
-        reading.field(metadata, "duration")
-    )
-    return Course(
-        external_id=identifier,
-        title=reading.text(found.get("title")) or reading.text(reading.field(metadata, "title")) or identifier,
-        description=reading.without_tags(reading.field(metadata, "description")),
-        duration_hours=round(seconds / 3600, 2) if seconds else None,
-        data_at=reading.moment(found.get("updated")) or reading.moment(found.get("created")),
-        extra=reading.plain(
-            version=found.get("version"),
-            courseLearningStandard=found.get("courseLearningStandard"),
-            registrationCount=found.get("registrationCount"),
-            tags=_tags(found),
-        ),
-    )
-
-
-def _tags(found: Any) -> str:
-    return ", ".join(filter(None, (reading.text(tag) for tag in reading.items(reading.field(found, "tags")))))
-
-
-def _read(registrations: list[Any], *, whole: bool = False) -> tuple[list[Record], list[tuple[Any, str]]]:
-    """Each registration as an enrolment, with its activities where they are told.
-
-    ``whole``: the activities were asked for, so that one without children is all that there is, and no summary.
-    """
-    records: list[Record] = []
-    rejected: list[tuple[Any, str]] = []
-    for found in registrations:
-        try:
-            enrolment = _enrolment(found)
-        except ValueError as error:
-            rejected.append((found, f"This is not a registration: {error}."))
-            continue
-        records.append(enrolment)
-        details = found.get("activityDetails")
-        if whole or reading.items(reading.field(details, "children")):
-            records += _modules(found, enrolment)
-    return records, rejected
-
-
-def _enrolment(found: Any) -> Enrolment:
-    learner = reading.field(found, "learner")
-    name = " ".join(filter(None, (reading.text(reading.field(learner, part)) for part in ("firstName", "lastName"))))
-    try:
-        user = User(
-            external_id=reading.key(reading.field(learner, "id")),
-            email=reading.text(reading.field(learner, "email")),
-            name=name or None,
-        )
-        course = reading.key(reading.field(reading.field(found, "course"), "id"))
-    except ValueError as error:
-        raise ValueError("it does not say whose it is, or of which course") from error
-    status = _status(found)
-    amount = reading.number(found.get("registrationCompletionAmount"))
-    return Enrolment(
-        external_id=reading.key(found.get("id")),
-        course=course,
-        user=user,
-        status=status,
-        # A share from 0 to 1, unlike all other amounts.
-        progress=100.0 if status == "completed" else None if amount is None else reading.percent(amount * 100),
-        enrolled_at=reading.moment(found.get("createdDate")),
-        completed_at=reading.moment(found.get("completedDate")),
-        data_at=reading.moment(found.get("updated")),
-        extra=reading.plain(
-            score=reading.percent(_scaled(found.get("score"))),
-            registrationCompletion=found.get("registrationCompletion"),
-            registrationSuccess=found.get("registrationSuccess"),
-            totalSecondsTracked=found.get("totalSecondsTracked"),
-            instance=found.get("instance"),
-            version=reading.field(found.get("course"), "version"),
-            firstAccessDate=found.get("firstAccessDate"),
-            lastAccessDate=found.get("lastAccessDate"),
-            tags=_tags(found),
-        ),
-    )
-
-
-def _status(found: Any) -> EnrolmentStatus:
-    match found.get("registrationCompletion"), found.get("registrationSuccess"):
-        case "INCOMPLETE", _:
-            # Also one that was failed: it goes on.
-            return "active"
-        case _, "FAILED":
-            return "failed"
-        case ("COMPLETED", _) | (_, "PASSED"):
-            return "completed"
-        case _:
-            return "active"
-
-
-def _modules(found: Any, enrolment: Enrolment) -> list[ModuleProgress]:
-    """The activities that a learner does something in; what groups them sums up and would count twice."""
-    leaves: dict[str, Any] = {}
-    for activity in _leaves(found.get("activityDetails")):
-        identifier = reading.text(reading.field(activity, "id"))
-        if identifier:
-            leaves.setdefault(identifier, activity)
-    modules = [_module(identifier, activity, enrolment) for identifier, activity in leaves.items()]
-    if len(modules) == 1 and modules[0].status != "not_started":
-        # The times of the registration are those of its only activity.
-        done = modules[0].status in ("completed", "passed")
-        modules[0] = msgspec.structs.replace(
-            modules[0],
-            started_at=reading.moment(found.get("firstAccessDate")),
-            completed_at=enrolment.completed_at if done else None,
-            last_accessed_at=reading.moment(found.get("lastAccessDate")),
-        )
-    return modules
-
-
-def _leaves(root: Any) -> Iterator[Any]:
-    waiting = [root]
-    while waiting:
-        activity = waiting.pop()
-        children = reading.items(reading.field(activity, "children"))
-        if children:
-            waiting += reversed(children)
-        else:
-            yield activity
-
-
-def _module(identifier: str, activity: Any, enrolment: Enrolment) -> ModuleProgress:
-    status = _module_status(activity)
-    runtime = activity.get("runtime")
-    seconds = reading.duration(activity.get("timeTracked"))
-    return ModuleProgress(
-        enrolment=enrolment.external_id,
-        module_id=identifier,
-        module_name=reading.text(activity.get("title")),
-        status=status,
-        progress=100.0
-        if status in ("completed", "passed")
-        else reading.percent(_scaled(activity.get("completionAmount"))),
-        score=reading.percent(_scaled(activity.get("score"))),
-        time_spent_seconds=int(seconds) if seconds is not None else None,
-        data_at=enrolment.data_at,
-        extra=reading.plain(
-            attempts=activity.get("attempts"),
-            activityCompletion=activity.get("activityCompletion"),
-            activitySuccess=activity.get("activitySuccess"),
-            raw=reading.number(reading.field(runtime, "scoreRaw")),
-            min=reading.number(reading.field(runtime, "scoreMin")),
-            max=reading.number(reading.field(runtime, "scoreMax")),
-        ),
-    )
-
-
-def _module_status(activity: Any) -> ModuleStatus:
-    match activity.get("activityCompletion"), activity.get("activitySuccess"):
-        case _, "PASSED":
-            return "passed"
-        case _, "FAILED":
-            return "failed"
-        case "COMPLETED", _:
-            return "completed"
-        case _:
-            begun = (reading.number(activity.get("attempts")) or 0) > 0 or reading.flag(activity.get("suspended"))
-            return "in_progress" if begun else "not_started"
-
-
-def _scaled(value: Any) -> Any:
-    """A score or an amount as SCORM Cloud tells it: already in percent."""
-    return reading.field(value, "scaled")
 
 
 def _unpacked(delivery: Delivery) -> tuple[bytes, str, str]:
