@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["fix_api", "fix_browser", "fix_db", "fix_partners", "fix_process", "fix_web"]
+pytest_plugins = ["fix_api", "fix_browser", "fix_db", "fix_partners", "fix_canvas", "fix_process", "fix_web"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
