@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from partners.standins.oneroster_csv import BULK, header, packed
 
 from courseyard.errors import PartnerError
+from courseyard.partners import oneroster_zip
 from courseyard.partners.connector import Connector, Cursor, Scope, Stream
 from courseyard.partners.connectors import oneroster_csv
 from courseyard.partners.connectors.oneroster_csv import OneRosterCsv
@@ -264,7 +265,7 @@ async def test_a_zip_that_cannot_be_read_does_not_stop_the_next(place: Place, da
 
 
 async def test_a_bomb_is_not_unpacked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oneroster_csv, "MAX_PARTNER_FILE_BYTES", 100_000)
+    monkeypatch.setattr(oneroster_zip, "MAX_PARTNER_FILE_BYTES", 100_000)
     place.put("1.zip", packed({"classes": header("classes") + "x" * 200_000}, None))
     page = await place.make().fetch(Stream.CATALOGUE, None, Scope(now=NOW))
     assert "larger than" in page.rejected[0][1]
