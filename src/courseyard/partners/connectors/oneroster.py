@@ -1,15 +1,13 @@
 """OneRoster 1.2 (or 1.1) by its REST services: classes, enrolments with their people, line items and results.
 
-Lists are read by limit and offset, of which servers may give less than was asked for; what changed is asked for by
-``dateLastModified``. Rows refer to others by identifier alone (an enrolment to a person): few of these are looked up
-one by one; where many are unknown, all of their kind are listed first, on pages of their own.
+Rows refer to others by identifier alone (an enrolment to a person): few of these are looked up one by one; where many
+are unknown, all of their kind are listed first, on pages of their own. What rows mean: ``oneroster``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, ClassVar
 
 from courseyard.errors import PartnerAnswerError, PartnerError, PartnerRefusedError
@@ -17,31 +15,15 @@ from courseyard.partners import oneroster, reading
 from courseyard.partners.client import PartnerClient
 from courseyard.partners.connector import Capabilities, Check, Config, Connector, Cursor, Option, Page, Scope, Stream
 from courseyard.partners.oauth import client_credentials
-from courseyard.partners.records import Gone, Record, User
+from courseyard.partners.oneroster_api import ONE, SCOPES, OneRosterApi, Piece
+from courseyard.partners.records import Course, Gone, Record, User
 
-_LIMIT = 200
 # References that are looked up one by one on a page; more of them are listed instead.
 _LOOKUPS = 10
-# Pages of one class's line items or students, of which servers give as few as 50: more than a class has.
-_PIECES = 50
 # Line items times students of a class: where there are more, it is not told what is still open.
 _OPEN = 50_000
 # Student systems load in batches, whose rows carry times from before they can be seen.
 _OVERLAP = timedelta(hours=1)
-_ONE = {
-    "users": "user",
-    "courses": "course",
-    "academicSessions": "academicSession",
-    "lineItems": "lineItem",
-    "scoreScales": "scoreScale",
-}
-_GRADEBOOK = {"lineItems", "results", "scoreScales"}
-_SCOPES = {
-    version: " ".join(
-        f"https://purl.imsglobal.org/spec/or/{path}/scope/{name}.readonly" for name in ("roster", "gradebook")
-    )
-    for version, path in (("1.2", "v1p2"), ("1.1", "v1p1"))
-}
 # What is read, where, whether nothing goes without it, and what is lost.
 _NEEDS = (
     ("classes", "Classes", "failed", "Without them there is no catalogue."),
@@ -54,17 +36,6 @@ _NEEDS = (
     ("classes/{}/results", "A class's results", "warning", "Without them there is no progress."),
     ("classes/{}/students", "A class's students", "warning", "What they have not handed in will be missing."),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A piece of a list: its rows, the offset of the next piece, and whether none before it is missing."""
-
-    rows: list[Any]
-    next: int | None
-    whole: bool
-    total: int | None
-    answered_at: datetime | None
 
 
 class OneRoster(Connector):
@@ -118,15 +89,16 @@ class OneRoster(Connector):
 
     def __init__(self, config: Config, client: PartnerClient) -> None:
         """See ``Connector``."""
-        self._version = config.text("version") or "1.2"
+        version = config.text("version") or "1.2"
         scopes = config.text("scopes")
-        scope = "" if scopes.lower() == "none" else scopes or _SCOPES[self._version]
+        scope = "" if scopes.lower() == "none" else scopes or SCOPES[version]
         authorise = client_credentials(
             config.text("token_url"), config.text("client_id"), config.text("client_secret"), scope
         )
         super().__init__(config, client.authorised_by(authorise))
+        self._api = OneRosterApi(self.client, version)
         # These spare calls: another process looks up again what it needs.
-        self._known: dict[str, dict[str, Any]] = {kind: {} for kind in _ONE}
+        self._known: dict[str, dict[str, Any]] = {kind: {} for kind in ONE}
         self._listed: set[str] = set()
 
     async def check(self) -> list[Check]:
@@ -138,7 +110,7 @@ class OneRoster(Connector):
             if "{" in path and some_class is None:
                 continue
             try:
-                piece = await self._list(path.format(reading.segment(some_class or "")), 0, limit=1)
+                piece = await self._api.piece(path.format(reading.segment(some_class or "")), 0, limit=1)
             except PartnerError as error:
                 if error.retryable:
                     raise
@@ -170,20 +142,18 @@ class OneRoster(Connector):
     async def _catalogue(self, cursor: Cursor) -> Page:
         if "load" in cursor:
             return await self._load(cursor)
-        piece = await self._list("classes", cursor["offset"])
+        piece = await self._api.piece("classes", cursor["offset"])
         courses = {found for row in piece.rows if (found := oneroster.ref(row, "course"))}
         sessions = {found for row in piece.rows for found in _sessions(row)}
         if (loading := await self._join({"courses": courses, "academicSessions": sessions}, cursor)) is not None:
             return loading
-        records: list[Record] = []
-        rejected: list[tuple[Any, str]] = []
-        for row in piece.rows:
+
+        def understand(row: Any) -> list[Course | Gone]:
             course = self._known["courses"].get(oneroster.ref(row, "course") or "")
             terms = [self._known["academicSessions"].get(session) for session in _sessions(row)]
-            try:
-                records.append(oneroster.course_of(row, course, terms))
-            except ValueError as error:
-                rejected.append((row, f"This is not a class: {error}."))
+            return [oneroster.course_of(row, course, terms)]
+
+        records, rejected = reading.understood(piece.rows, understand, "a class")
         # A row that was not understood may be of any class: then none counts as gone.
         place = _onward(cursor, piece, understood=not rejected)
         return Page(
@@ -197,7 +167,7 @@ class OneRoster(Connector):
     async def _enrolments(self, cursor: Cursor, scope: Scope) -> Page:
         if "load" in cursor:
             return await self._load(cursor)
-        piece = await self._list("enrollments", cursor["offset"], since=scope.since)
+        piece = await self._api.piece("enrollments", cursor["offset"], since=_since(scope))
         standing: list[Any] = []
         gone: list[Gone] = []
         rejected: list[tuple[Any, str]] = []
@@ -254,7 +224,7 @@ class OneRoster(Connector):
     async def _changed(self, cursor: Cursor, scope: Scope) -> Page:
         """In which of the classes that are wanted line items or results changed."""
         phase = cursor["phase"]
-        piece = await self._list(phase, cursor["offset"], since=scope.since)
+        piece = await self._api.piece(phase, cursor["offset"], since=_since(scope))
         wanted = set(scope.courses)
         classes, items = set(cursor["classes"]), set(cursor["items"])
         for row in piece.rows:
@@ -273,7 +243,7 @@ class OneRoster(Connector):
         items = cursor["items"]
         classes = set(cursor["classes"])
         for item in items[:_LOOKUPS]:
-            where = oneroster.ref(await self._one("lineItems", item), "class")
+            where = oneroster.ref(await self._api.one("lineItems", item), "class")
             if where in set(scope.courses):
                 classes.add(where)
         place = {**cursor, "items": items[_LOOKUPS:], "classes": sorted(classes)}
@@ -288,7 +258,7 @@ class OneRoster(Connector):
         rejected: list[tuple[Any, str]] = []
         items, students = cursor["items"], cursor["students"]
         if items is None:
-            rows = await self._whole(f"{path}/lineItems")
+            rows = await self._api.whole(f"{path}/lineItems")
             items, deleted, newest = _line_items(rows, cursor["newest"])
             students = await self._students(path) if items or deleted else []
             if len(items) * len(students or ()) > _OPEN:
@@ -302,7 +272,7 @@ class OneRoster(Connector):
         if not items:
             return Page(records, next=self._next_class(cursor, scope))
 
-        piece = await self._list(f"{path}/results", cursor["offset"])
+        piece = await self._api.piece(f"{path}/results", cursor["offset"])
         place = _onward(cursor, piece) | {"items": items, "students": students}
         names = list(items)
         seen = set(cursor["seen"])
@@ -334,7 +304,7 @@ class OneRoster(Connector):
     async def _students(self, path: str) -> list[str] | None:
         """Who is in a class; None where the client may not ask, so that only those with results are known."""
         try:
-            rows = await self._whole(f"{path}/students")
+            rows = await self._api.whole(f"{path}/students")
         except PartnerRefusedError:
             return None
         found = (reading.text(reading.field(row, "sourcedId")) for row in rows if not oneroster.is_deleted(row))
@@ -348,7 +318,7 @@ class OneRoster(Connector):
             return None
         scales = self._known["scoreScales"]
         if identifier not in scales:
-            scales[identifier] = await self._one("scoreScales", identifier)
+            scales[identifier] = await self._api.one("scoreScales", identifier)
         return scales[identifier]
 
     async def _join(self, wanted: Mapping[str, set[str]], cursor: Cursor) -> Page | None:
@@ -359,13 +329,13 @@ class OneRoster(Connector):
             if len(missing) > _LOOKUPS and kind not in self._listed and kind not in cursor["loaded"]:
                 return Page([], next={**cursor, "load": kind, "at": 0})
             for identifier in missing:
-                row = await self._one(kind, identifier)
+                row = await self._api.one(kind, identifier)
                 known[identifier] = oneroster.user_of(identifier, row) if kind == "users" else row
         return None
 
     async def _load(self, cursor: Cursor) -> Page:
         kind = cursor["load"]
-        piece = await self._list(kind, cursor["at"])
+        piece = await self._api.piece(kind, cursor["at"])
         for row in piece.rows:
             identifier = reading.text(reading.field(row, "sourcedId"))
             if identifier:
@@ -376,64 +346,12 @@ class OneRoster(Connector):
         rest = {name: value for name, value in cursor.items() if name not in ("load", "at")}
         return Page([], next={**rest, "loaded": [*cursor["loaded"], kind]})
 
-    async def _one(self, kind: str, identifier: str) -> Any:
-        """One object; None where the partner does not have it (any more)."""
-        answer = await self.client.get(self._address(f"{kind}/{reading.segment(identifier)}"), accept=(404,))
-        return None if answer.status == 404 else reading.field(answer.json(), _ONE[kind])
-
-    async def _whole(self, path: str) -> list[Any]:
-        rows: list[Any] = []
-        offset = 0
-        for _ in range(_PIECES):
-            piece = await self._list(path, offset, absent=True)
-            rows += piece.rows
-            if piece.next is None:
-                return rows
-            offset = piece.next
-        raise PartnerAnswerError(f"The list {path} does not end.")
-
-    async def _list(
-        self, path: str, offset: int, *, since: Cursor | None = None, limit: int = _LIMIT, absent: bool = False
-    ) -> _Piece:
-        """A piece of a list. ``absent``: that there is no such thing is an empty list, and no error."""
-        params: dict[str, Any] = {"limit": limit, "offset": offset, "sort": "sourcedId", "orderBy": "asc"}
-        if since is not None:
-            params["filter"] = f"dateLastModified>'{since['since']}'"
-        answer = await self.client.get(self._address(path), params=params, accept=(404,) if absent else ())
-        if answer.status == 404:
-            return _Piece([], None, True, 0, answer.told_at())
-        name = path.rpartition("/")[2]
-        found = answer.object()
-        # Students are listed as the users that they are.
-        rows = found.get(name, found.get("users") if name == "students" else None)
-        if not isinstance(rows, list):
-            raise PartnerAnswerError(f"The answer holds no list of {name}.")
-        following = offset + len(rows)
-        count = reading.number(answer.headers.get("x-total-count"))
-        total = int(count) if count is not None and count >= 0 else None
-        if not rows:
-            # Nothing, before all were told: rows that these credentials may not see, or that went meanwhile.
-            return _Piece([], None, total is None or offset >= total, total, answer.told_at())
-        more = answer.next_link() is not None
-        if not more:
-            # Fewer than were asked for are not the last ones: the server may have a limit of its own.
-            more = following < total if total is not None else "link" not in answer.headers
-        return _Piece(rows, following if more else None, True, total, answer.told_at())
-
-    def _address(self, path: str) -> str:
-        root = self.client.base_url.partition("/ims/oneroster")[0]
-        if self._version == "1.1":
-            return f"{root}/ims/oneroster/v1p1/{path}"
-        # users, users/ID, classes/ID/results: never the identifier decides.
-        is_graded = bool(set(path.split("/")[::2]) & _GRADEBOOK)
-        return f"{root}/ims/oneroster/{'gradebook' if is_graded else 'rostering'}/v1p2/{path}"
-
 
 def _start() -> Cursor:
     return {"offset": 0, "first": None, "loaded": [], "newest": None, "started": None, "whole": True}
 
 
-def _onward(cursor: Cursor, piece: _Piece, *, understood: bool = True) -> Cursor:
+def _onward(cursor: Cursor, piece: Piece, *, understood: bool = True) -> Cursor:
     """Where to go on after a piece, and what was seen so far.
 
     Raises:
@@ -448,14 +366,18 @@ def _onward(cursor: Cursor, piece: _Piece, *, understood: bool = True) -> Cursor
         "first": first,
         "loaded": [],
         "newest": _newest(cursor["newest"], piece.rows),
-        "started": cursor["started"] or (piece.answered_at.isoformat() if piece.answered_at else None),
+        "started": cursor["started"] or reading.iso(piece.answered_at),
         "whole": cursor["whole"] and piece.whole and understood,
     }
 
 
+def _since(scope: Scope) -> str | None:
+    return scope.since["since"] if scope.since is not None else None
+
+
 def _newest(before: str | None, rows: Iterable[Any]) -> str | None:
     found = reading.latest(reading.moment(before), *(oneroster.changed_at(row) for row in rows))
-    return found.isoformat() if found else None
+    return reading.iso(found)
 
 
 def _watermark(cursor: Cursor, scope: Scope) -> Cursor | None:
