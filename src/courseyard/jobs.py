@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from math import ceil
 from typing import Any
 
 import procrastinate
@@ -44,8 +45,9 @@ class _Again(BaseRetryStrategy):
             return RetryDecision(retry_in={"seconds": 0})
         if not isinstance(exception, self._passing) or job.attempts >= SYNC_TRIES - 1:
             return None
-        # 4, 16, 64, 256, 1,024 seconds.
-        return RetryDecision(retry_in={"seconds": 4 ** (job.attempts + 1)})
+        # 4, 16, 64, 256, 1,024 seconds; later where the partner says when.
+        asked = exception.extra.get("retry_after", 0) if isinstance(exception, PartnerError) else 0
+        return RetryDecision(retry_in={"seconds": max(4 ** (job.attempts + 1), ceil(asked))})
 
 
 _IF_STOPPED = _Again()

@@ -123,8 +123,11 @@ MIN_BLOTTED_CHARS = 8
 # Tries of one call to a partner within a run; after that the run ends and is resumed by the schedule.
 PARTNER_TRIES = 5
 
-# Longer waits than this (Retry-After) are left to the schedule: a worker does not sit through them.
+# Longer waits than this (Retry-After) are left to the queue: a worker does not sit through them.
 MAX_PARTNER_WAIT_SECONDS = 120.0
+
+# A quota by the day is the longest that partners have; who asks for more is asked again after this.
+MAX_PARTNER_PUT_OFF_SECONDS = 24 * 3600.0
 
 # Gentle enough for every partner's documented limit; a provider's settings may say otherwise.
 DEFAULT_PARTNER_REQUESTS_PER_MINUTE = 120
@@ -144,6 +147,10 @@ MAX_PARTNER_COLUMNS = 500
 # Records written by one call: large enough that round trips do not count, small enough that a lock is short.
 SYNC_BATCH_RECORDS = 1_000
 
+# Records that the database refuses one after another, all for one reason and before any is taken, until a run gives up: a
+# table that takes nothing would be tried for hours. Some 15 seconds.
+MAX_REFUSED_IN_A_ROW = 1_000
+
 # Pages of one stream in one run: 100 records each make 10 million; a partner whose pages never end is stopped here.
 MAX_SYNC_PAGES = 100_000
 
@@ -156,7 +163,8 @@ DRY_RUN_CHANGES_SHOWN = 200
 # Failed runs in a row after which a provider counts as failing.
 FAILING_AFTER_RUNS = 3
 
-# Tries of a run whose partner is down or busy, about 1, 2, 4, 8, 16 minutes apart; then the schedule takes over.
+# Tries of a run whose partner is down or busy, 4, 16, 64, 256 and 1,024 seconds apart, or as far as the partner asks for;
+# then the schedule takes over.
 SYNC_TRIES = 6
 
 # Deliveries that a partner pushed are kept this long after they were written, to answer what came when.

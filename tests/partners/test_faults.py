@@ -19,7 +19,7 @@ from courseyard.errors import PartnerError, PartnerUnreachableError
 from courseyard.partners import client
 from courseyard.partners.connector import Delivery, Received, Stream
 from courseyard.partners.providers import Draft, Settings
-from courseyard.partners.records import Course
+from courseyard.partners.records import Course, Enrolment, ModuleProgress, User
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -190,6 +190,108 @@ def test_a_wait_that_the_partner_asks_for_is_waited(
     begun = site.loop.time()
     assert at_school.run(Stream.CATALOGUE)["status"] == "succeeded"
     assert site.loop.time() - begun >= 1
+
+
+def test_a_longer_wait_is_kept_by_the_queue(site: RunningSite, school: canvas.School, at_school: Follow) -> None:
+    after(school, 1, Response(status_code=429, headers={"Retry-After": "7200"}))
+    run_id = at_school.begin(Stream.CATALOGUE)
+    site.run(site.jobs.drain())
+    run = site.run(at_school.hub.runs.run(run_id))
+    assert run["status"] == "running" and "fewer requests" in run["sync_data"]["waiting_because"]
+    [(seconds,)] = site.sql("select extract(epoch from scheduled_at - now())::integer from jobs.procrastinate_jobs")
+    assert 7_100 < seconds <= 7_201
+    site.sql("update jobs.procrastinate_jobs set scheduled_at = null")
+    site.run(site.jobs.drain())
+    assert (site.run(at_school.hub.runs.run(run_id))["status"], titles(site)) == ("succeeded", 20)
+
+
+def test_a_record_that_nobody_understands_keeps_a_listing_from_saying_what_is_gone(
+    site: RunningSite, partner: type[Scripted], scripted: Follow
+) -> None:
+    Scripted.script[Stream.CATALOGUE] = [page(course(1), course(2))]
+    scripted.run(Stream.CATALOGUE)
+    Scripted.script[Stream.CATALOGUE] = [page(course(1), rejected=[({"title": 7}, "It has no key.")])]
+    run = scripted.run(Stream.CATALOGUE)
+    assert run["status"] == "partial" and "could not be understood" in run["error_message"]
+    assert site.sql("select count(*) from public.partner_courses where active") == [(2,)]
+    Scripted.script[Stream.CATALOGUE] = [page(course(1))]
+    assert scripted.run(Stream.CATALOGUE)["status"] == "succeeded"
+    assert site.sql("select external_course_id from public.partner_courses where not active") == [("c2",)]
+
+
+def test_what_is_pushed_to_a_paused_provider_waits(
+    site: RunningSite, partner: type[Scripted], scripted: Follow
+) -> None:
+    site.run(scripted.hub.providers.set_paused(scripted.id, True))
+    scripted.deliver(course(1), name="d1")
+    site.run(site.jobs.drain())
+    site.run(scripted.hub.schedule.minute())
+    site.run(site.jobs.drain())
+    assert titles(site) == 0
+    site.run(scripted.hub.providers.set_paused(scripted.id, False))
+    site.run(scripted.hub.schedule.minute())
+    site.run(site.jobs.drain())
+    assert titles(site) == 1
+
+
+def test_an_enrolment_that_the_partner_calls_otherwise_goes_on_with_its_modules(
+    site: RunningSite, partner: type[Scripted], scripted: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(partner.capabilities.streams, Stream.ENROLMENTS, "full")
+    monkeypatch.setitem(partner.capabilities.streams, Stream.PROGRESS, "full")
+    lea, leo = site.person(email="lea@example.org"), site.person(email="leo@example.org")
+    Scripted.script = {
+        Stream.CATALOGUE: [page(course(1))],
+        Stream.ENROLMENTS: [page(enrolment(1), enrolment(2, "leo"))],
+        Stream.PROGRESS: [
+            page(module(1, status="completed", score=70.0), module(2, status="in_progress"), module(1, 2))
+        ],
+    }
+    scripted.run()
+    rows = "select id, student_id::text, external_enrollment_id, status from public.partner_lms_enrollments order by student_id"
+    before = {person: row for row, person, _, _ in site.sql(rows)}
+    # All of them are imported anew at the partner: enrolments and accounts have other numbers.
+    there = [
+        Enrolment(external_id=f"x{n}", course="c1", user=User(external_id=f"new-{who}", email=f"{who}@example.org"))
+        for n, who in enumerate(("lea", "leo"))
+    ]
+    Scripted.script[Stream.ENROLMENTS] = [page(*there)]
+    Scripted.script[Stream.PROGRESS] = [
+        page(*(ModuleProgress(enrolment="x0", module_id=f"m{n}", status="completed", score=80.0) for n in (1, 2)))
+    ]
+    run = scripted.run()
+    assert run["status"] == "succeeded", run
+    assert site.sql(rows) == sorted(
+        [(before[lea], lea, "x0", "completed"), (before[leo], leo, "x1", "active")], key=lambda row: row[1]
+    )
+    assert site.sql(
+        """select m.module_id, m.status, m.score, m.metadata ? 'gone_at' from public.external_module_progress as m
+           where m.user_id = %s order by 1""",
+        lea,
+    ) == [("m1", "completed", 80, False), ("m2", "completed", 80, False)]
+    assert scripted.run()["changes"] == 0
+
+
+def test_a_partner_whose_clock_goes_wrong_is_followed_all_the_same(
+    site: RunningSite, partner: type[Scripted], scripted: Follow
+) -> None:
+    site.person(email="lea@example.org")
+    soon, later = datetime.now(UTC) + timedelta(minutes=10), datetime.now(UTC) + timedelta(days=900)
+    told = [
+        (course(1, data_at=later), enrolment(1, data_at=later), module(1, status="in_progress", data_at=later)),
+        # The clock goes ten minutes fast, then is set right.
+        (module(1, status="completed", score=70.0, data_at=soon),),
+        (module(1, status="completed", score=80.0, data_at=datetime.now(UTC) + timedelta(minutes=1)),),
+        (module(1, status="completed", score=90.0),),
+    ]
+    for number, records in enumerate(told):
+        scripted.deliver(*records, name=f"d{number}")
+        site.run(scripted.hub.schedule.work_inbox(scripted.id))
+    assert site.sql("select status, score from public.external_module_progress") == [("completed", 90)]
+    Scripted.script[Stream.PROGRESS] = [page(module(1, status="completed", score=95.0), data_at=later)]
+    scripted.run(Stream.PROGRESS)
+    assert site.sql("select count(*) from courseyard.sync_cursors where data_at > now()") == [(0,)]
+    assert site.sql("select score from public.external_module_progress") == [(95,)]
 
 
 def test_a_token_that_expires_in_mid_run_is_renewed(site: RunningSite, serve: Callable[[Any], str]) -> None:

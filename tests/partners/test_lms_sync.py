@@ -138,7 +138,7 @@ def test_canvas(site: RunningSite, follow: Callable[..., Callable[..., dict[str,
 
     there.met.add((11, 102))
     there.completed[11, 1] = "2026-03-01T11:00:00Z"
-    there.enrolments[0]["last_activity_at"] = "2027-01-01T00:00:00Z"
+    there.enrolments[0]["last_activity_at"] = datetime.now(UTC).isoformat()
     there.enrolments[1]["enrollment_state"] = "inactive"
     sync()
     assert enrolments(site) == {"21:11": ("completed", 100), "21:12": ("withdrawn", 0)}

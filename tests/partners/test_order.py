@@ -134,8 +134,11 @@ def test_any_order_and_repetition_ends_in_the_same_tables(site: RunningSite, par
 
 def test_one_thing_told_several_times_at_once_is_told_call_by_call() -> None:
     records = [module(1, progress=1.0), enrolment(1), module(1, progress=2.0), Gone(kind="course", external_id="c9")]
-    assert batches([*records, course(1), module(2)]) == [
+    assert batches([*records, course(1), module(2)], NOON) == [
         [course(1), enrolment(1), module(1, progress=1.0), module(2)],
         [module(1, progress=2.0), Gone(kind="course", external_id="c9")],
     ]
-    assert [len(call) for call in batches(module(n) for n in range(SYNC_BATCH_RECORDS + 1))] == [SYNC_BATCH_RECORDS, 1]
+    assert [len(call) for call in batches([module(n) for n in range(SYNC_BATCH_RECORDS + 1)], NOON)] == [
+        SYNC_BATCH_RECORDS,
+        1,
+    ]

@@ -144,6 +144,9 @@ def test_a_column_that_must_be_filled_and_that_nobody_can_fill(own: RunningSite,
         ("raise exception 'Course 2 is under embargo'", "Course 2 is under embargo"),
         ("raise exception 'Course 2 is under embargo' using errcode = '45000'", "Course 2 is under embargo"),
         ("perform 'x'::integer", "not of the kind"),
+        ("perform 1 / 0", "division by zero"),
+        ("perform 1 from public.no_such_table", "no_such_table"),
+        ("raise insufficient_privilege using message = 'Only the registrar may'", "Only the registrar may"),
     ],
 )
 def test_a_trigger_of_their_own_that_refuses_one_row(own: RunningSite, sync: Run, action: str, said: str) -> None:
@@ -160,6 +163,37 @@ def test_a_trigger_of_their_own_that_refuses_one_row(own: RunningSite, sync: Run
     own.sql("drop trigger embargo on public.partner_courses")
     assert sync(Stream.CATALOGUE)["status"] == "succeeded"
     assert (waiting(own), own.sql("select count(*) from public.partner_courses")) == ([], [(2,)])
+
+
+def test_what_the_table_refuses_to_change_is_not_taken_for_gone(own: RunningSite, sync: Run) -> None:
+    sync()
+    own.sql(
+        "create function public.frozen() returns trigger language plpgsql as "
+        "$$ begin if new.course_name like 'New%%' then raise exception 'Frozen'; end if; return new; end $$"
+    )
+    own.sql("create trigger frozen before update on public.partner_courses for each row execute function frozen()")
+    Scripted.script[Stream.CATALOGUE] = [page(course(1), Course(external_id="c2", title="New title"))]
+    run = sync(Stream.CATALOGUE)
+    assert (run["status"], waiting(own)) == ("partial", [("c2", "The database refuses this: Frozen.")])
+    assert own.sql("select course_name, active from public.partner_courses order by 1") == [
+        ("Course 1", True), ("Course 2", True),
+    ]  # fmt: skip
+    assert own.sql("select count(*) from courseyard.partner_catalogue where gone_at is not null") == [(0,)]
+
+
+def test_a_table_that_takes_nothing_ends_the_run_and_one_that_takes_some_does_not(
+    own: RunningSite, sync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("courseyard.partners.sync.MAX_REFUSED_IN_A_ROW", 20)
+    own.sql("alter table public.partner_courses add constraint closed check (course_name < 'Course 9') not valid")
+    many = [Course(external_id=f"z{n}", title=f"Course 9{n}") for n in range(60)]
+    Scripted.script[Stream.CATALOGUE] = [page(*many)]
+    run = sync(Stream.CATALOGUE)
+    assert (run["status"], run["records_failed"]) == ("failed", 20)
+    assert "none of the first 20 records" in run["error_message"] and "closed" in run["error_message"]
+    Scripted.script[Stream.CATALOGUE] = [page(course(1), *many)]
+    run = sync(Stream.CATALOGUE)
+    assert (run["status"], run["records_processed"], run["records_failed"]) == ("partial", 61, 60)
 
 
 def test_a_column_that_is_too_short_for_one_title(own: RunningSite, sync: Run) -> None:

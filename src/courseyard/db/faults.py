@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -94,6 +95,8 @@ def as_domain_error(error: psycopg.Error) -> CourseyardError | None:
         return InvalidInputError(f"A value is too long for its column: {error.diag.message_primary}.")
     if isinstance(error, _BAD_VALUES) or (isinstance(error, psycopg.DataError) and error.sqlstate is None):
         return InvalidInputError("A value is not of the kind that the database keeps there.")
+    if not isinstance(error, psycopg.OperationalError) and _of_their_own(error):
+        return ConflictError(f"The database refuses this: {error.diag.message_primary}.")
     if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedFunction):
         return SetupError(
             f"The database lacks something that Courseyard needs: {error.diag.message_primary}.",
@@ -111,3 +114,9 @@ def as_domain_error(error: psycopg.Error) -> CourseyardError | None:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return DatabaseUnreachableError()
     return None
+
+
+def _of_their_own(error: psycopg.Error) -> bool:
+    """Whether it went wrong in a function that is not ours: in one of the organisation's own triggers."""
+    innermost = re.search(r"\bfunction ([^\s(]+)\(", error.diag.context or "")
+    return innermost is not None and not innermost[1].startswith(("courseyard.", "jobs.", "pg_catalog."))

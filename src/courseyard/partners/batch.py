@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -40,14 +41,19 @@ def key_of(record: Record) -> tuple[str, str]:
     return _KIND[type(record)], record.external_id
 
 
-def batches(records: Iterable[Record]) -> list[list[Record]]:
+def batches(records: Iterable[Record], now: datetime) -> list[list[Record]]:
     """Records as the database takes them, call by call: each key once in a call, for one and the same thing may have
     been told several times; a course before its enrolments, an enrolment before its modules, and last what is gone.
+
+    What is told of a time to come counts as of ``now``: a partner's clock that goes fast must not outdo what is told
+    later.
     """
     rounds: list[list[Record]] = [[]]
     told: Counter[tuple[str, str]] = Counter()
     gone: list[Record] = []
-    for record in records:
+    for told_record in records:
+        ahead = told_record.data_at is not None and told_record.data_at > now
+        record = msgspec.structs.replace(told_record, data_at=now) if ahead else told_record
         if isinstance(record, Gone):
             gone.append(record)
             continue

@@ -27,6 +27,7 @@ from courseyard.errors import (
 )
 from courseyard.limits import (
     MAX_PARTNER_ANSWER_BYTES,
+    MAX_PARTNER_PUT_OFF_SECONDS,
     MAX_PARTNER_WAIT_SECONDS,
     MIN_BLOTTED_CHARS,
     PARTNER_TIMEOUT_SECONDS,
@@ -214,7 +215,8 @@ class PartnerClient:
                     raise PartnerBusyError(
                         f"{_place(url)} asks for fewer requests."
                         if answer.status != 503
-                        else f"{_place(url)} is not available."
+                        else f"{_place(url)} is not available.",
+                        retry_after=min(wait or 0.0, MAX_PARTNER_PUT_OFF_SECONDS),
                     )
                 await self._sleep(wait if wait is not None else _back_off(attempt))
                 continue

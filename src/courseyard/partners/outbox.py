@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -166,6 +167,7 @@ class Outbox:
         except PartnerError as error:
             if error.retryable and item["attempts"] < OUTBOX_TRIES:
                 wait = min(OUTBOX_FIRST_WAIT * 4 ** (item["attempts"] - 1), OUTBOX_LONGEST_WAIT)
+                wait = max(wait, timedelta(seconds=error.extra.get("retry_after", 0)))
                 await self._db.run(
                     "partner_flow.put_off", id=entry, token=token, wait=wait, error=error.detail, advice=error.advice
                 )

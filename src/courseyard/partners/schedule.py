@@ -42,7 +42,10 @@ class Schedule:
         await self._db.run("sync.prune_inbox", age=INBOX_LIFETIME)
 
     async def work_inbox(self, provider_id: str) -> None:
-        """Write what a partner pushed, as one run; one that was broken off goes on. One at a time per provider."""
+        """Write what a partner pushed, as one run; one that was broken off goes on. One at a time per provider.
+
+        What comes while the provider is paused waits until somebody lets it go on.
+        """
         standing = await self._db.one("sync.running", provider_id=provider_id, modes=[WEBHOOK])
         if standing is not None:
             await self._syncs.work(standing["id"])

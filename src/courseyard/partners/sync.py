@@ -23,14 +23,17 @@ from courseyard.errors import (
     CourseyardError,
     DatabaseBusyError,
     DatabaseUnreachableError,
+    ForbiddenError,
     InvalidInputError,
     PartnerAnswerError,
     PartnerError,
     RunTakenOverError,
+    SetupError,
 )
 from courseyard.limits import (
     DRY_RUN_CHANGES_SHOWN,
     FAILING_AFTER_RUNS,
+    MAX_REFUSED_IN_A_ROW,
     MAX_SYNC_PAGES,
     MIN_LISTED_SHARE,
     SYNC_BATCH_RECORDS,
@@ -48,7 +51,7 @@ from courseyard.partners.runs import REPLAY
 log = structlog.get_logger()
 
 # What the database says to a record that is at fault itself: the rest of its batch is written without it.
-_AT_FAULT = (ConflictError, InvalidInputError)
+_AT_FAULT = (ConflictError, ForbiddenError, InvalidInputError)
 
 # What passes by itself, and is nobody's fault.
 _PASSING = (DatabaseBusyError, DatabaseUnreachableError)
@@ -79,6 +82,8 @@ class _Run:
     # Records after which the planner is told how large the tables have become.
     analyse_at: int = _ANALYSE_AFTER_RECORDS
     written: int = 0
+    # Why the last records were refused, and how many of them in a row.
+    refusal: tuple[str, int] = ("", 0)
     # Enrolments that a dry run would have made, so that their modules are not counted as lost.
     imagined: set[str] = field(default_factory=set)
 
@@ -197,7 +202,7 @@ class Syncs:
         }
         await self._reject(run, stream, page.rejected)
         mapping = run.provider.settings.field_mapping
-        calls = batches(mapped(record, mapping) for record in page.records) or [[]]
+        calls = batches((mapped(record, mapping) for record in page.records), self._clock()) or [[]]
         for number, records in enumerate(calls, 1):
             await self._apply(run, records, place if number == len(calls) else None)
 
@@ -210,7 +215,8 @@ class Syncs:
                 provider_id=run.provider.id,
                 stream=stream,
                 watermark=page.watermark,
-                data_at=page.data_at,
+                # As with each record: nothing is of a time to come.
+                data_at=page.data_at and min(page.data_at, self._clock()),
             )
         await self._next_stream(run, stream)
 
@@ -224,14 +230,25 @@ class Syncs:
             missing = await self._db.all("partners.not_seen", provider_id=provider_id, kind=kind, run_id=run.id)
             known = await self._db.one("partners.known_size", provider_id=provider_id, kind=kind)
         total = known["n"] if known else 0
+        unread = await self._db.all("sync.unread", run_id=run.id, kind=kind)
+        refused = {row["external_id"] for row in unread if row["code"] == "refused"}
+        missing = [row for row in missing if row["external_id"] not in refused]
         if not missing:
+            return
+        if nameless := sum(row["code"] == "not-understood" for row in unread):
+            error = PartnerAnswerError(
+                f"{nameless:,} of the records that the partner listed could not be understood. They may be among the "
+                f"{len(missing):,} that are missing, so nothing was marked as gone.",
+                hint="Look at the records that wait, on the page of the run.",
+            )
+            await self._add_problem(run, stream, error, written=True)
             return
         if len(missing) > total * (1 - MIN_LISTED_SHARE) and len(missing) > 5:
             error = PartnerAnswerError(
                 f"The partner listed only {total - len(missing)} of {total} known records; nothing was marked as gone.",
                 hint="Look at what the token may see; if they really are gone, mark them on the provider's pages.",
             )
-            await self._add_problem(run, stream, error)
+            await self._add_problem(run, stream, error, written=True)
             return
         keys = [row["external_id"] for row in missing]
         if run.dry:
@@ -255,14 +272,26 @@ class Syncs:
             else:
                 await self._write(run, batch, place)
                 await self._keep_plans_right(run, len(records))
+            run.refusal = ("", 0)
         except _AT_FAULT as error:
             if len(records) < 2:
                 await self._refused(run, records, error)
                 await self._apply(run, [], place)
+                self._give_up_where_all_is_refused(run, error)
                 return
             half = len(records) // 2
             await self._apply(run, records[:half], None)
             await self._apply(run, records[half:], place)
+
+    def _give_up_where_all_is_refused(self, run: _Run, error: CourseyardError) -> None:
+        reason, in_a_row = run.refusal
+        run.refusal = (error.detail, in_a_row + 1 if reason == error.detail else 1)
+        # What was pushed or waits does not come again: of that every record has its turn.
+        if run.refusal[1] >= MAX_REFUSED_IN_A_ROW and not run.written and run.mode in ("sync", "drift"):
+            raise SetupError(
+                f"The database took none of the first {run.refusal[1]:,} records. {error.detail}",
+                hint="Mend what the sentence names (a column, a trigger, a policy, a right of the table), then sync again.",
+            )
 
     async def _write(self, run: _Run, batch: Mapping[str, Any], place: Mapping[str, Any] | None) -> None:
         """One call; again where another writer of the same rows was in the way, as deliveries and runs may be."""
@@ -365,7 +394,7 @@ class Syncs:
                 await self._reject(run, None, [(raw, reason) for raw, reason in delivery["rejected"]])
                 records += [from_json(document) for document in delivery["records"]]
             mapping = run.provider.settings.field_mapping
-            for some in batches(mapped(record, mapping) for record in records):
+            for some in batches((mapped(record, mapping) for record in records), self._clock()):
                 await self._apply(run, some, None)
             await self._db.run("sync.inbox_done", run_id=run.id, ids=[delivery["id"] for delivery in waiting])
             if len(waiting) < 50:
@@ -381,12 +410,17 @@ class Syncs:
                 "partners.replayable", provider_id=run.provider.id, kinds=kinds, after=after, limit=SYNC_BATCH_RECORDS,
                 all=everything,
             ):  # fmt: skip
-                for some in batches(from_json(row["record"]) for row in rows):
+                for some in batches((from_json(row["record"]) for row in rows), self._clock()):
                     await self._apply(run, some, None)
                 after = rows[-1]["id"]
 
-    async def _add_problem(self, run: _Run, stream: str | None, error: CourseyardError) -> None:
-        problem = {"stream": stream, "code": error.code, "detail": error.detail, "advice": error.advice}
+    async def _add_problem(
+        self, run: _Run, stream: str | None, error: CourseyardError, *, written: bool = False
+    ) -> None:
+        """``written``: all that the stream told was written; only what is gone could not be said."""
+        problem = {
+            "stream": stream, "code": error.code, "detail": error.detail, "advice": error.advice, "written": written,
+        }  # fmt: skip
         run.problems.append(problem)
         await self._db.run("sync.add_problem", run_id=run.id, token=run.token, problems=[problem])
 
@@ -414,7 +448,7 @@ def _status(run: _Run, standing: Mapping[str, Any]) -> str:
     """``failed`` only when nothing came of it: a run that brought something and missed something is ``partial``."""
     if run.cancelled:
         return "cancelled"
-    broken = {problem["stream"] for problem in run.problems}
+    broken = {problem["stream"] for problem in run.problems if not problem.get("written")}
     if run.problems and (len(broken & set(run.streams)) >= len(run.streams) or not standing["records_processed"]):
         return "failed"
     return "partial" if run.problems or standing["records_failed"] else "succeeded"

@@ -9,6 +9,7 @@ set search_path = ''
 as $$
 declare
   gone uuid[];
+  renamed text[] := '{}';
   mark constant jsonb := pg_catalog.jsonb_build_object('gone_at', pg_catalog.now());
   word constant jsonb := courseyard.partner_words_v2() -> 'withdrawn';
 begin
@@ -22,9 +23,16 @@ begin
               where i.value ->> 'external_id' = c.external_id));
   end if;
 
+  if p_kind = 'enrolment' then
+    renamed := courseyard.partner_renamed_v1(p_provider, p_run, array(
+      select i.value ->> 'external_id' from pg_catalog.jsonb_array_elements(p_items) as i
+        where i.value ->> 'data_at' is null));
+  end if;
+
   with told as (
     select i.value ->> 'external_id' as external_id, pg_catalog.max((i.value ->> 'data_at')::timestamptz) as data_at
       from pg_catalog.jsonb_array_elements(p_items) as i
+      where i.value ->> 'external_id' <> all (renamed)
       group by 1
   ),
   ended as (

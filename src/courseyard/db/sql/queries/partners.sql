@@ -317,7 +317,12 @@ limit %(limit)s;
 insert into courseyard.sync_failures as f (provider_id, run_id, kind, external_id, person, record, code, reason)
 values (%(provider_id)s, %(run_id)s, %(kind)s, %(external_id)s, %(person)s, %(record)s, %(code)s, %(reason)s)
 on conflict (provider_id, kind, external_id) where resolved_at is null do update set
-  run_id = excluded.run_id, record = excluded.record, person = excluded.person, code = excluded.code,
+  run_id = excluded.run_id,
+  record = case
+    when 'not-understood' in (f.code, excluded.code) then excluded.record
+    else courseyard.partner_merged_v1(f.kind, f.record, excluded.record)
+  end,
+  person = excluded.person, code = excluded.code,
   reason = excluded.reason, tries = f.tries + 1, last_at = now();
 
 -- name: known_size

@@ -250,8 +250,14 @@ where f.run_id = %(run_id)s and f.code = 'enrolment-unknown' and f.record ->> 'e
 
 -- name: inbox_waits
 select i.provider_id from courseyard.partner_inbox as i
+join courseyard.partner_settings as s on s.provider_id = i.provider_id and not s.paused
 where i.provider_id = %(provider_id)s and i.done_at is null
 limit 1;
+
+-- name: unread
+-- Records that this run was told and that are not written: the partner has them all the same.
+select f.external_id, f.code from courseyard.sync_failures as f
+where f.run_id = %(run_id)s and f.kind = %(kind)s and f.resolved_at is null and f.code in ('refused', 'not-understood');
 
 -- name: analyse
 analyze courseyard.partner_keys, courseyard.partner_people, courseyard.sync_failures,
