@@ -16,10 +16,13 @@ from partners.standins import canvas, moodle, oneroster
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from courseyard.errors import PartnerError, PartnerUnreachableError
+from courseyard.keys import credential_keys
 from courseyard.partners import client
 from courseyard.partners.connector import Delivery, Received, Stream
 from courseyard.partners.providers import Draft, Settings
 from courseyard.partners.records import Course, Enrolment, ModuleProgress, User
+from courseyard.partners.sealing import Sealing
+from courseyard.partners.webhooks import EndpointDraft
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -523,6 +526,19 @@ def test_a_secret_that_no_key_opens_does_not_keep_the_others_from_being_sealed_a
     with running_site(both, db_url) as other:
         assert other.run(other.services.hub.providers.seal_anew()) == 1
     assert site.sql("select count(*) from courseyard.partner_settings where secrets = 'not-openable'") == [(2,)]
+
+
+def test_the_secrets_of_webhooks_are_sealed_anew_beside_one_that_no_key_opens(site: RunningSite, db_url: str) -> None:
+    drafts = [EndpointDraft(f"https://{name}.example.org/", ["*"]) for name in ("lost", "kept")]
+    (lost, _), (kept, secret) = [site.run(site.services.hub.webhooks.add(draft)) for draft in drafts]
+    site.sql("update courseyard.webhook_endpoints set secret = 'not-openable' where id = %s", lost)
+    both = dataclasses.replace(site.settings, credentials_keys="new-key-0123456789-0123456789-0123456789")
+    with running_site(both, db_url) as other:
+        other.run(other.services.hub.webhooks.seal_anew())
+    [(sealed,)] = site.sql("select secret from courseyard.webhook_endpoints where id = %s", kept)
+    new_alone = Sealing(credential_keys(both.credentials_keys, "another-secret-0123456789-0123456789-01"))
+    assert new_alone.open(sealed) == {"current": secret}
+    assert site.sql("select secret from courseyard.webhook_endpoints where id = %s", lost) == [("not-openable",)]
 
 
 def test_ten_thousand_modules_in_one_statement_cost_the_trigger_under_a_second(site: RunningSite) -> None:
