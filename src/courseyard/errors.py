@@ -193,6 +193,13 @@ class PackageInactiveError(ConflictError):
     hint = "Ask an administrator to set the package active."
 
 
+class PrerequisiteOpenError(ConflictError):
+    """Another course comes first."""
+
+    code = "prerequisite-open"
+    hint = "Complete it first; this course opens as soon as that completion has arrived here."
+
+
 class PackageNotPlayableError(ConflictError):
     """This package has no files here, so it cannot be played."""
 

@@ -148,9 +148,11 @@ async def at_partners(site: RunningSite, partner: type[Scripted], there: Site) -
     partner.script = {Stream.CATALOGUE: [partner_page(course(1), course(2), course(3))]}
     await _here(site, hub.runs.start(provider))
     await asyncio.to_thread(site.work)
-    first, second, _ = (i for (i,) in site.sql("select id::text from public.partner_courses order by course_name"))
+    first, second, third = (i for (i,) in site.sql("select id::text from public.partner_courses order by course_name"))
     site.sql("insert into public.courses (title) values ('Course 2'), ('The third course')")
     await _here(site, hub.mappings.add([Link(first, "package", there.package)], "equivalent", None))
+    await _here(site, hub.mappings.add([Link(second, "package", there.package)], "prerequisite", None))
+    await _here(site, hub.mappings.add([Link(third, "package", there.package)], "elective", None))
     people = [
         await asyncio.to_thread(site.person, email=f"{name}@example.org") for name in ("ana", "ben", "cem", "dora")
     ]
@@ -205,6 +207,21 @@ async def test_pages_of_partners_courses(
         await context.clear_cookies()
         await page.goto(site.app + await asyncio.to_thread(there.link, there.learner))
         found += await visit(page, axe, site.app, ["/courses"])
+        await page.get_by_text("Complete this first").wait_for()
+        await page.get_by_text("Also offered").wait_for()
+        found += await visit(page, axe, site.app, [f"/enrollments/{there.enrollment}"])
+        # A link from before something came first: what comes first is said where the course would be.
+        site.sql("update public.partner_course_mappings set is_active = (mapping_type <> 'prerequisite')")
+        link = await asyncio.to_thread(there.launch)
+        site.sql("update public.partner_course_mappings set is_active = true")
+        [(second,)] = site.sql("select id::text from public.partner_courses where course_name = 'Course 2'")
+        await _here(site, site.services.hub.enrolling.enrol(second, [there.learner], None))
+        await page.goto(link)
+        way = page.get_by_role("link", name="Go to “Course 2”")
+        await way.wait_for()
+        found += await complaints(page, axe, "held back in the player")
+        await way.press("Enter")
+        await page.wait_for_url("**/courses#course-*")
     await context.close()
     assert found == []
 

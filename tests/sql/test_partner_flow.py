@@ -14,10 +14,12 @@ from courseyard.db.queries import named_queries
 
 from .conftest import (
     LEA,
+    LEA_FIRST_AID,
     LEA_PARTNER,
     LEA_SAFETY,
     LEO,
     LEO_PARTNER,
+    LEO_SAFETY,
     PARTNER_COURSE,
     PROVIDER,
     SAFETY,
@@ -71,11 +73,109 @@ def test_mapped_enrolments_are_made_once(fresh: Database) -> None:
 
 
 @pytest.mark.parametrize("kind", ["prerequisite", "elective", "Whatever"])
-def test_other_kinds_of_mapping_only_inform(fresh: Database, kind: str) -> None:
+def test_other_kinds_of_mapping_enrol_and_complete_nothing(fresh: Database, kind: str) -> None:
     mapped(fresh, kind, scorm_package_id=UNUSED)
     complete_at_partner(fresh)
     assert settle(fresh) == 0
     assert fresh.value("select count(*) from scorm_enrollments where scorm_package_id = %s", UNUSED) == 0
+
+
+def held(db: Database, enrolment: str = LEA_SAFETY) -> list[tuple[str, bool, bool]]:
+    found = db.rows("select relation, done, holds from courseyard.mapping_relations_v1(%s) order by title", [enrolment])
+    return [(row["relation"], row["done"], row["holds"]) for row in found]
+
+
+def test_a_prerequisite_holds_until_it_is_completed_there(fresh: Database) -> None:
+    mapped(fresh, "Prerequisite", scorm_package_id=SAFETY)
+    assert held(fresh) == held(fresh, LEO_SAFETY) == [("prerequisite", False, True)]
+    assert held(fresh, LEA_FIRST_AID) == [], "another package"
+    fresh.rows("update partner_lms_enrollments set progress_percentage = 100 where id = %s", LEA_PARTNER)
+    assert held(fresh)[0][2], "all progress is no completion"
+    complete_at_partner(fresh)
+    assert held(fresh) == [("prerequisite", True, False)]
+    assert held(fresh, LEO_SAFETY)[0][2], "each for themselves"
+    fresh.rows("update partner_lms_enrollments set status = 'active', completed_at = null where id = %s", LEA_PARTNER)
+    assert held(fresh)[0][2], "what is taken back counts no more"
+    fresh.rows("update scorm_enrollments set status = 'completed' where id = %s", LEA_SAFETY)
+    assert held(fresh) == [("prerequisite", False, False)], "who is through is not held"
+
+
+@pytest.mark.parametrize(("kind", "active"), [("prerequisite", False), ("elective", True), ("Whatever", True)])
+def test_nothing_else_holds(fresh: Database, kind: str, active: bool) -> None:
+    mapped(fresh, kind, scorm_package_id=SAFETY)
+    fresh.rows("update partner_course_mappings set is_active = %s", active)
+    assert held(fresh) == ([("elective", False, False)] if kind == "elective" else [])
+
+
+def test_all_prerequisites_hold_and_one_that_is_elective_too_is_one(fresh: Database) -> None:
+    mapped(fresh, "elective", scorm_package_id=SAFETY)
+    mapped(fresh, "prerequisite", scorm_package_id=SAFETY)
+    assert held(fresh) == [("prerequisite", False, True)]
+    other = "e0000000-0000-4000-8000-00000000000a"
+    fresh.changed(
+        "insert into partner_courses (id, provider_id, course_name) values (%s, %s, 'Aisles')", other, PROVIDER
+    )
+    fresh.changed(
+        "insert into partner_course_mappings (partner_course_id, mapping_type, scorm_package_id)"
+        " values (%s, 'prerequisite', %s)", other, SAFETY,
+    )  # fmt: skip
+    complete_at_partner(fresh)
+    assert held(fresh) == [("prerequisite", False, True), ("prerequisite", True, False)]
+
+
+def test_the_own_enrolment_is_told_as_long_as_it_has_not_been_ended(fresh: Database) -> None:
+    mapped(fresh, "prerequisite", scorm_package_id=SAFETY)
+    query = "select own_id::text from courseyard.mapping_relations_v1(%s)"
+    assert fresh.value(query, [LEA_SAFETY]) == LEA_PARTNER
+    fresh.rows("update partner_lms_enrollments set status = 'withdrawn' where id = %s", LEA_PARTNER)
+    assert fresh.value(query, [LEA_SAFETY]) is None
+    assert held(fresh)[0][2]
+
+
+def test_a_word_that_only_looks_like_completion_opens_nothing(fresh: Database) -> None:
+    mapped(fresh, "prerequisite", scorm_package_id=SAFETY)
+    complete_at_partner(fresh)
+    fresh.rows("update partner_lms_enrollments set completed_at = null where id = %s", LEA_PARTNER)
+    assert not held(fresh)[0][2], "kept by hand, the word alone counts"
+    fresh.rows(
+        "insert into courseyard.partner_keys (provider_id, kind, external_id, row_id) values (%s, 'enrolment', 'x', %s)",
+        PROVIDER, LEA_PARTNER,
+    )  # fmt: skip
+    assert held(fresh)[0][2], "a partner that tells of it tells when"
+
+
+@pytest.mark.parametrize("kind", ["course", "program"])
+def test_before_a_course_or_program_it_holds_the_packages_taken_as_part_of_it(fresh: Database, kind: str) -> None:
+    target = ARC_WELDING if kind == "course" else WELDING
+    mapped(fresh, "prerequisite", **{f"internal_{kind}_id": target})
+    assert held(fresh) == []
+    fresh.rows("update enrollments set program_id = %s where user_id = %s", WELDING, LEA)
+    fresh.rows(
+        "update scorm_enrollments set enrollment_id = (select id from enrollments where user_id = %s) where id = %s",
+        LEA, LEA_SAFETY,
+    )  # fmt: skip
+    assert held(fresh) == [("prerequisite", False, True)]
+    assert held(fresh, LEO_SAFETY) == []
+
+
+def test_what_comes_first_is_known_on_the_organisations_own_tables(project: Database) -> None:
+    project.changed(
+        "insert into scorm_packages (id, title, package_url, launch_url) values (%s, 'Safety', 'https://x.org', 'https://x.org')",
+        SAFETY,
+    )
+    [own] = project.rows(
+        "insert into scorm_enrollments (scorm_package_id, user_id, enrollment_id)"
+        " select %s, n.student_id, n.id from enrollments as n"
+        " join partner_lms_enrollments as e on e.student_id = n.student_id and e.course_id = %s"
+        " where n.program_id = %s limit 1 returning id::text, user_id::text as person",
+        SAFETY, PARTNER_COURSE, WELDING,
+    )  # fmt: skip
+    mapped(project, "prerequisite", internal_program_id=WELDING)
+    assert held(project, own["id"]) == [("prerequisite", False, True)]
+    complete_at_partner(
+        project, project.value("select id::text from partner_lms_enrollments where student_id = %s", own["person"])
+    )
+    assert held(project, own["id"]) == [("prerequisite", True, False)]
 
 
 def test_ended_enrolments_and_inactive_mappings_make_nothing(fresh: Database) -> None:
@@ -267,7 +367,7 @@ def test_enrolling_works_on_the_organisations_own_tables(project: Database) -> N
     assert project.row("select * from courseyard.partner_enrol_v1(%s, %s, %s, %s, %s)", *course)["outcome"] == "again"
 
 
-@pytest.mark.parametrize("area", ["partner_flow", "mappings"])
+@pytest.mark.parametrize("area", ["partner_flow", "mappings", "web"])
 def test_every_query_fits_the_organisations_own_tables(project: Database, area: str) -> None:
     queries = {name: text for name, text in named_queries().items() if name.startswith(f"{area}.")}
     assert len(queries) > 10

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -12,7 +14,8 @@ from partners.scripted import Scripted, course, draft, page, scripted_kind
 
 from courseyard.errors import PartnerRefusedError, PartnerUnreachableError
 from courseyard.partners.connector import Stream
-from courseyard.partners.records import User
+from courseyard.partners.mappings import TYPES
+from courseyard.partners.records import Enrolment, User
 
 FORBIDDEN = re.compile(r"<script>|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
 
@@ -215,6 +218,120 @@ def test_a_credit_is_explained_where_it_shows(there: There) -> None:
     text = there.admin.get(f"/enrollments/{own}").text
     assert "Completed by Partner Academy’s course “Course 1” on" in text
     assert "completed by this" in there.admin.get(f"/partners/enrolments/{there.enrolment()}").text
+
+
+def first(answer: httpx.Response) -> str:
+    """What a page says of courses that come first."""
+    notes = " ".join(re.findall(r'class="note warn">(.*?)</div>', answer.text, re.DOTALL))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", notes))
+
+
+def test_a_course_opens_only_when_the_prerequisite_at_the_partner_is_completed(
+    there: There, partner: type[Scripted]
+) -> None:
+    site, api = there.site, there.site.client()
+    assert there.map(type="prerequisite").status_code == 303
+    enrolled = api.post("/api/enrollments", json={"package_id": there.package, "learner": {"email": "lea@example.org"}})
+    own = enrolled.json()["id"]
+    lea = site.browser(there.lea)
+
+    def launches() -> dict[str, tuple[int, str]]:
+        by_page = lea.post(f"/courses/{own}/launch")
+        by_rest = api.post(f"/api/enrollments/{own}/launch", json={"mode": "browse"})
+        return {
+            "page": (by_page.status_code, by_page.headers.get("location", "")),
+            "rest": (by_rest.status_code, by_rest.json().get("code", "")),
+        }
+
+    shown = lea.get("/courses")
+    assert "Complete this first, then this course opens by itself" in first(shown)
+    assert "Course 1 at Partner Academy, where you are not enrolled yet: ask who enrolled you here" in first(shown)
+    assert f"/courses/{own}/launch" not in shown.text, "there is no button that would be refused"
+    assert launches() == {"page": (409, ""), "rest": (409, "prerequisite-open")}
+    assert there.site.sql("select count(*) from courseyard.attempts") == [(0,)]
+
+    there.enrol(there.lea)
+    site.work()
+    card = f'href="/courses#course-{there.enrolment()}"'
+    assert card in lea.get("/courses").text and f'id="course-{there.enrolment()}"' in lea.get("/courses").text
+    assert "Course 1 at Partner Academy, 0 % done" in first(lea.get("/courses/cards"))
+    refused = lea.post(f"/courses/{own}/launch")
+    assert "comes “Course 1” at Partner Academy, which is not completed yet." in alert(refused)
+    assert card in refused.text, "with the way there"
+    problem = api.post(f"/api/enrollments/{own}/launch").json()
+    assert problem["detail"].endswith("which is not completed yet.")
+    [named] = problem["prerequisites"]
+    assert (named["title"], named["partner_enrollment_id"]) == ("Course 1", there.enrolment())
+    told = api.get(f"/api/enrollments/{own}").json()
+    assert told["held"] and [p["completed"] for p in told["prerequisites"]] == [False]
+    assert told["also_offered"] == []
+    assert f'href="/partners/enrolments/{there.enrolment()}"' in there.admin.get(f"/enrollments/{own}").text
+    assert (
+        "Cannot be opened before this is completed."
+        in there.admin.get(f"/partners/enrolments/{there.enrolment()}").text
+    )
+
+    preview = there.admin.post(f"/packages/{there.package}/preview")
+    assert preview.status_code == 303, "staff look at it whatever comes first"
+    link = preview.headers["location"].rpartition("/")[2]
+    opened = httpx.post(f"{site.content}/play/api/open", json={"launch": link})
+    assert opened.status_code == 200, opened.text
+
+    user = User(external_id="made-lea@example.org", email="lea@example.org")
+    done = Enrolment(
+        external_id="c1/made-lea@example.org", course="c1", user=user, status="completed", progress=100.0,
+        completed_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )  # fmt: skip
+    partner.script = {Stream.ENROLMENTS: [page(done)]}
+    site.run(there.hub.runs.start(there.provider))
+    site.work()
+    assert first(lea.get("/courses")) == ""
+    found = launches()
+    assert found["page"][0] == 303 and found["rest"][0] == 200, "with the sync that brings it"
+    told = api.get(f"/api/enrollments/{own}").json()
+    assert not told["held"] and [p["completed"] for p in told["prerequisites"]] == [True]
+
+
+def test_a_link_that_was_made_before_is_refused_when_it_is_opened(there: There) -> None:
+    site, api = there.site, there.site.client()
+    enrolled = api.post("/api/enrollments", json={"package_id": there.package, "learner": {"email": "lea@example.org"}})
+    link = api.post(f"/api/enrollments/{enrolled.json()['id']}/launch").json()["url"].rpartition("/")[2]
+    there.map(type="prerequisite")
+    opened = httpx.post(f"{site.content}/play/api/open", json={"launch": link})
+    assert (opened.status_code, opened.json()["code"]) == (409, "prerequisite-open")
+    assert "“Course 1” at Partner Academy" in opened.json()["detail"]
+    site.sql("update public.partner_course_mappings set is_active = false")
+    assert httpx.post(f"{site.content}/play/api/open", json={"launch": link}).status_code == 200
+
+
+def test_an_elective_is_offered_beside_and_holds_nothing(there: There) -> None:
+    site, api = there.site, there.site.client()
+    there.map(type="elective")
+    enrolled = api.post("/api/enrollments", json={"package_id": there.package, "learner": {"email": "lea@example.org"}})
+    own = enrolled.json()["id"]
+    lea = site.browser(there.lea)
+    site.sql("update public.partner_courses set enrollment_link = 'javascript:alert(1)'")
+    for path in ("/courses", "/courses/cards", f"/enrollments/{own}", f"/enrollments/{own}/state"):
+        text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", lea.get(path).text))
+        assert "Also offered Course 1 at Partner Academy" in text.replace("offeredC", "offered C"), path
+        assert "javascript:" not in lea.get(path).text
+    site.sql("update public.partner_courses set enrollment_link = 'https://partner.test/join'")
+    assert '<a href="https://partner.test/join" rel="noreferrer">Course 1</a>' in lea.get("/courses").text
+    assert [o["title"] for o in enrolled.json()["also_offered"]] == ["Course 1"]
+    assert not enrolled.json()["held"]
+    assert lea.post(f"/courses/{own}/launch").status_code == 303
+    there.enrol(there.lea)
+    assert f'href="/courses#course-{there.enrolment()}"' in lea.get("/courses").text
+    assert "This is offered beside it." in there.admin.get(f"/partners/enrolments/{there.enrolment()}").text
+
+
+def test_each_type_of_mapping_is_explained_in_one_sentence(there: There) -> None:
+    instructor = there.site.browser(there.site.person("instructor"))
+    for name, meaning in TYPES.items():
+        assert meaning.count(". ") == 0 and meaning.endswith("."), name
+        for who in (there.admin, instructor):
+            text = html.unescape(who.get("/partners/mappings").text)
+            assert text.count(meaning) == 1, name
 
 
 @pytest.mark.parametrize("role", ["student", "instructor"])

@@ -1,6 +1,7 @@
 """Mappings: what of ours a partner's course counts as; set by hand, in bulk, or from suggestions that people confirm.
 
-What a mapping does is done in the database (``partner_mapped_v1``, ``credit_completions_v1``); here it is kept.
+What a mapping does is done in the database (``partner_mapped_v1``, ``credit_completions_v1``,
+``mapping_relations_v1``); here it is kept.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from courseyard.limits import (
 from courseyard.partners.likeness import Titles
 
 TYPES: dict[str, str] = {
-    "equivalent": "The same thing. Who is enrolled at the partner is enrolled here too, and a completion on either "
-    "side counts for the other.",
-    "credit": "The partner's course counts here. Who is enrolled at the partner is enrolled here too, and a "
-    "completion at the partner counts here; not the other way.",
-    "prerequisite": "The partner's course comes before ours. For information only: enrols and completes nothing.",
-    "elective": "The partner's course may be chosen beside ours. For information only: enrols and completes nothing.",
+    "equivalent": "The two are the same: who is enrolled at the partner is enrolled here too, and a completion on "
+    "either side counts for the other.",
+    "credit": "The partner's course counts here: who is enrolled at the partner is enrolled here too, and a completion "
+    "at the partner completes ours, but not the other way.",
+    "prerequisite": "The partner's course comes first: who is enrolled in ours sees it named there, and cannot open "
+    "ours before it is completed at the partner.",
+    "elective": "The partner's course is offered in addition: who is enrolled in ours sees it named there, and nothing "
+    "is enrolled, completed or held back by it.",
 }
 
 TARGETS: dict[str, str] = {"package": "Package", "course": "Course", "program": "Program"}

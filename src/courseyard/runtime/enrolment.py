@@ -13,6 +13,7 @@ from courseyard.errors import (
     PackageInactiveError,
     PackageNotPlayableError,
 )
+from courseyard.runtime.first import require_first
 from courseyard.runtime.tokens import LaunchLink, PlayTokens
 
 LAUNCH_MODES = ("normal", "browse", "review")
@@ -58,12 +59,14 @@ class Enrolments:
         Raises:
             NotFoundError: there is no such enrolment.
             InvalidInputError: no such mode, or an address that is none.
+            PrerequisiteOpenError: a course at a partner comes first.
         """
         if mode not in LAUNCH_MODES:
             raise InvalidInputError(f"There is no mode '{mode}'.", hint=f"Choose {', '.join(LAUNCH_MODES)}.")
         row = await self._db.one("runtime.enrollment", enrollment_id=enrollment_id)
         if row is None:
             raise NotFoundError("There is no such enrolment.")
+        await require_first(self._db, enrollment_id, row["title"])
         return self._url(LaunchLink(mode, enrollment_id, redirect_url=_checked(redirect_url)))
 
     async def preview(self, package_id: str, profile_id: str | None, redirect_url: str | None = None) -> str:

@@ -12,6 +12,7 @@ from courseyard.errors import AttemptsUsedUpError, NotFoundError, PackageInactiv
 from courseyard.limits import THROW_AWAY_LIFETIME
 from courseyard.runtime.attempt import Attempt, Who, learner_objectives, learner_stores, load_attempt
 from courseyard.runtime.courses import Course, Courses
+from courseyard.runtime.first import require_first
 from courseyard.runtime.navigation import Step, request, standing_now
 from courseyard.runtime.reporting import is_done
 from courseyard.runtime.tokens import LaunchLink
@@ -26,6 +27,7 @@ async def open_attempt(
     Raises:
         NotFoundError: the enrolment or package version is gone.
         PackageInactiveError: the package is closed.
+        PrerequisiteOpenError: a course at a partner comes first.
         PackageNotPlayableError: it has no files here.
         AttemptsUsedUpError: the last attempt allowed is over.
     """
@@ -62,6 +64,8 @@ async def _owner(tx: Queries, link: LaunchLink) -> dict[str, Any]:
         raise PackageInactiveError(f"'{row['title']}' is not open at present.")
     if row["version_id"] is None:
         raise PackageNotPlayableError
+    # Asked again: a link is good for a while, and what it was made on may have changed.
+    await require_first(tx, row["id"], row["title"])
     return row
 
 

@@ -98,7 +98,8 @@ class Player:
 
         Raises:
             LaunchLinkError: the link is too old or not ours.
-            NotFoundError, PackageInactiveError, PackageNotPlayableError, AttemptsUsedUpError: see ``open_attempt``.
+            NotFoundError, PackageInactiveError, PrerequisiteOpenError, PackageNotPlayableError, AttemptsUsedUpError:
+                see ``open_attempt``.
         """
         link = self.tokens.read_launch(launch, now)
         async with self._db.transaction() as tx:

@@ -96,6 +96,12 @@ async def attempt(svc: Services, caller: Caller, enrollment_id: str, number: int
 
 
 async def _with_facts(svc: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    facts = await svc.db.all("web.enrollments_facts", ids=[row["id"] for row in rows])
-    by_id = {row["id"]: row for row in facts}
+    ids = [row["id"] for row in rows]
+    by_id = {row["id"]: row for row in await svc.db.all("web.enrollments_facts", ids=ids)}
+    related = await svc.db.all("web.enrollments_relations", ids=ids)
+    for row in by_id.values():
+        own = [other for other in related if other["enrollment_id"] == row["id"]]
+        row["prerequisites"] = [other for other in own if other["relation"] == "prerequisite"]
+        row["also_offered"] = [other for other in own if other["relation"] == "elective"]
+        row["held_by"] = [other for other in own if other["holds"]]
     return [row | by_id[row["id"]] for row in rows if row["id"] in by_id]

@@ -88,6 +88,7 @@ async def in_full(svc: Services, caller: Caller, enrolment_id: str) -> dict[str,
         "module_rows": await svc.db.all("partner_flow.modules", enrolment_id=enrolment_id),
         "credentials": await svc.db.all("partner_flow.credentials", enrolment_id=enrolment_id),
         "consequences": await svc.db.all("partner_flow.consequences", enrolment_id=enrolment_id),
+        "relations": await svc.db.all("partner_flow.relations", enrolment_id=enrolment_id),
         "outbox": await svc.hub.outbox.entries(enrolment_id=enrolment_id, limit=50),
     }
 

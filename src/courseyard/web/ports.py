@@ -32,7 +32,11 @@ class Courses(Protocol):
         """The enrolment of a learner in a package, and whether it is new."""
 
     async def launch(self, enrollment_id: str, mode: LaunchMode, redirect_url: str | None) -> str:
-        """The address that opens the player for an enrolment, without a login, for a short time."""
+        """The address that opens the player for an enrolment, without a login, for a short time.
+
+        Raises:
+            PrerequisiteOpenError: a course at a partner comes first.
+        """
 
     async def preview(self, package_id: str, profile_id: str, redirect_url: str | None) -> str:
         """The address that opens the player for somebody who looks at a package; nothing of it counts."""

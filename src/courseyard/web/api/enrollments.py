@@ -21,10 +21,13 @@ from courseyard.web.api.schemas import (
     Id,
     LaunchAnswer,
     LaunchRequest,
+    RelatedCourse,
     TrackingRecord,
 )
 
 router = APIRouter(prefix="/enrollments", tags=["Enrolments"], dependencies=[BEARER])
+
+_MADE = frozenset({"learner", "success", "held", "prerequisites", "also_offered"})
 
 # PostgreSQL's integer ends there.
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the attempt, from 1.")]
@@ -86,7 +89,11 @@ async def launch(
     enrollment_id: Id,
     body: Annotated[LaunchRequest | None, Body()] = None,
 ) -> LaunchAnswer:
-    """An address that opens the course for this learner. `browse` and `review` record nothing."""
+    """An address that opens the course for this learner. `browse` and `review` record nothing.
+
+    Refused with 409 `prerequisite-open` as long as the learner has not completed a course at a partner that comes
+    first; `prerequisites` names it.
+    """
     wanted = body or LaunchRequest()
     found = await enrollments.detail(svc, caller, str(enrollment_id))
     if not caller.is_staff and found["profile_id"] != caller.profile_id:
@@ -139,5 +146,8 @@ def _answer(row: dict[str, Any]) -> EnrollmentAnswer:
     return EnrollmentAnswer(
         learner=learner,
         success=row["success"] or "unknown",
-        **{name: row[name] for name in EnrollmentAnswer.model_fields if name not in {"learner", "success"}},
+        held=bool(row["held_by"]),
+        prerequisites=[RelatedCourse.model_validate(other) for other in row["prerequisites"]],
+        also_offered=[RelatedCourse.model_validate(other) for other in row["also_offered"]],
+        **{name: row[name] for name in EnrollmentAnswer.model_fields if name not in _MADE},
     )

@@ -29,7 +29,8 @@ class MappingRequest(Body):
     mapping_type: MappingType = Field(
         default="equivalent",
         description="equivalent: enrols here, completions count both ways; credit: enrols here, the partner's "
-        "completion counts here; prerequisite and elective only inform.",
+        "completion counts here; prerequisite: the package cannot be launched before the partner's course is "
+        "completed; elective: is shown as offered in addition.",
     )
 
 

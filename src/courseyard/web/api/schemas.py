@@ -185,6 +185,16 @@ class EnrolledLearner(Answer):
     email: str | None
 
 
+class RelatedCourse(Shown):
+    """A course at a partner that has to do with a package here."""
+
+    partner_course_id: str
+    title: str | None
+    provider: str | None
+    partner_enrollment_id: str | None = Field(description="The learner's enrolment there; null where there is none.")
+    completed: bool = Field(description="Whether the learner has completed it there.")
+
+
 class EnrollmentAnswer(Answer):
     """An enrolment and how it stands."""
 
@@ -203,6 +213,9 @@ class EnrollmentAnswer(Answer):
     completed_at: datetime | None
     last_accessed_at: datetime | None
     created_at: datetime | None
+    prerequisites: list[RelatedCourse] = Field(description="Courses at partners that come first.")
+    held: bool = Field(description="Whether it cannot be launched yet, because one of these is not completed.")
+    also_offered: list[RelatedCourse] = Field(description="Courses at partners that are offered in addition.")
 
 
 class LaunchRequest(Body):

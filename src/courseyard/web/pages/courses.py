@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from courseyard.errors import ForbiddenError, InvalidInputError
+from courseyard.errors import CourseyardError, ForbiddenError, InvalidInputError, PrerequisiteOpenError
 from courseyard.limits import MAX_PAGE_SIZE
 from courseyard.web import enrollments, partner_enrollments
 from courseyard.web.context import require_person, services
@@ -35,7 +35,11 @@ async def launch(request: Request) -> Response:
     found = await enrollments.detail(svc, caller, forms.path_id(request))
     if found["profile_id"] != caller.profile_id:
         raise ForbiddenError("This course belongs to somebody else.")
-    url = await svc.courses.launch(found["id"], mode, f"{svc.origins.app}/courses")
+    try:
+        url = await svc.courses.launch(found["id"], mode, f"{svc.origins.app}/courses")
+    except PrerequisiteOpenError as error:
+        # The page names what comes first, with the way there.
+        return await _show(request, "courses.html", error)
     return RedirectResponse(url, 303)
 
 
@@ -47,12 +51,12 @@ async def launch_at_partner(request: Request) -> Response:
     return RedirectResponse(url, 303)
 
 
-async def _show(request: Request, template: str) -> Response:
+async def _show(request: Request, template: str, error: CourseyardError | None = None) -> Response:
     caller = await require_person(request)
     svc = services(request)
     rows, _ = await enrollments.find(svc, caller, profile_id=caller.profile_id, limit=MAX_PAGE_SIZE, offset=0)
     at_partners = await partner_enrollments.own_courses(svc, caller, MAX_PAGE_SIZE)
-    return page(request, template, courses=rows, at_partners=at_partners)
+    return page(request, template, error.status if error else 200, courses=rows, at_partners=at_partners, error=error)
 
 
 routes = [

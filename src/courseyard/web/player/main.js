@@ -164,11 +164,13 @@ function show(found) {
   if (found.state === "ended") ended();
 }
 
+const homeOf = () => (body.dataset.home?.startsWith("http") ? body.dataset.home : "");
+
 function ended() {
   clearInterval(heartbeat);
   frame.close();
   const { redirect_url: asked, mode } = session.facts;
-  const home = body.dataset.home?.startsWith("http") ? body.dataset.home : "";
+  const home = homeOf();
   showEnd(view.result, { redirect: /^https?:/.test(asked || "") ? asked : null, home: mode === "preview" ? "" : home });
 }
 
@@ -228,6 +230,13 @@ async function go(request, target, source = "learner") {
   }
 }
 
+/** To the first of the courses that come first in which the learner is enrolled. @param {any[]} [courses] */
+function wayTo(courses = []) {
+  const found = courses.find((course) => course.partner_enrollment_id);
+  const home = homeOf();
+  return found && home ? { href: `${home}#course-${found.partner_enrollment_id}`, label: text.goTo(found.title) } : null;
+}
+
 /** @param {any} refusal */
 async function failed(refusal) {
   if (refusal.isStale) return stop();
@@ -235,7 +244,7 @@ async function failed(refusal) {
   if (isStopped) return;
   const message = refusal instanceof Refusal ? refusal.message : "";
   frame?.leave();
-  showError(text.failed, message || text.unknown, text.again, () => start());
+  showError(text.failed, message || text.unknown, text.again, () => start(), wayTo(refusal.first));
   if (!(refusal instanceof Refusal)) throw refusal;
 }
 

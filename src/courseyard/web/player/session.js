@@ -3,11 +3,13 @@
 
 /** The server refused, or could not be reached (status 0). */
 export class Refusal extends Error {
-  /** @param {number} status @param {{ code?: string, title?: string, detail?: string, hint?: string }} [problem] */
+  /** @param {number} status @param {{ code?: string, title?: string, detail?: string, hint?: string, prerequisites?: any[] }} [problem] */
   constructor(status, problem = {}) {
     super([problem.detail || problem.title, problem.hint].filter(Boolean).join(" "));
     this.status = status;
     this.code = problem.code || "";
+    // Courses at partners that come first.
+    this.first = problem.prerequisites || [];
   }
 
   /** Whether the same request may succeed later. */

@@ -33,8 +33,9 @@ export function showUnsaved({ size, isFailing, isFragile }) {
   if (isFragile && size) alert(text.fragile);
 }
 
-/** @param {string} title @param {string} message @param {string} label @param {() => void} act */
-export function showError(title, message, label, act) {
+/** @param {string} title @param {string} message @param {string} label @param {() => void} act
+ * @param {{ href: string, label: string } | null} [way] a link beside the button */
+export function showError(title, message, label, act, way = null) {
   showState("error");
   byId("error-title").textContent = title;
   byId("error-text").textContent = message;
@@ -42,6 +43,9 @@ export function showError(title, message, label, act) {
   const button = /** @type {HTMLButtonElement} */ (byId("error-act"));
   button.textContent = label;
   button.onclick = act;
+  const link = /** @type {HTMLAnchorElement} */ (byId("error-way"));
+  link.hidden = !way;
+  if (way) Object.assign(link, { href: way.href, textContent: way.label });
 }
 
 /** @param {any} result @param {{ redirect: string|null, home: string }} ways */

@@ -20,6 +20,7 @@ export const text = {
   refused: (why) => `The server could not take a change: ${why}`,
   failed: "The course could not be opened",
   again: "Try again",
+  goTo: (title) => `Go to “${title}”`,
   unknown: "Something went wrong. Try again; if it stays so, tell the people who run this course.",
   left: (time) => `${time} left`,
   lastMinute: "One minute is left for this part.",

@@ -1,5 +1,5 @@
--- What active mappings with an effect point to: one row per target, for a mapping may name a program, a course and a
--- package at once. Other words than these two (prerequisite, elective, an organisation's own) only inform.
+-- What active mappings that enrol and complete point to: one row per target, for a mapping may name a program, a course and
+-- a package at once. What prerequisite and elective do is in mapping_relations_v1; an organisation's own words only inform.
 create or replace function courseyard.mapping_targets_v1()
 returns table (mapping_id uuid, partner_course_id uuid, mapping_type text, kind text, target_id uuid)
 language sql

@@ -141,6 +141,18 @@ left join courseyard.credits as c
 where d.partner_enrollment_id = %(enrolment_id)s
 order by d.kind, t.title;
 
+-- name: relations
+-- What the course of this enrolment comes before, or is offered beside.
+select lower(m.mapping_type) as relation, t.kind, t.title
+from public.partner_lms_enrollments as e
+join public.partner_course_mappings as m on m.partner_course_id = e.course_id
+cross join lateral (values
+  ('program', m.internal_program_id), ('course', m.internal_course_id), ('package', m.scorm_package_id)
+) as n (kind, id)
+join courseyard.mapping_choices_v1() as t on t.kind = n.kind and t.id = n.id
+where e.id = %(enrolment_id)s and m.is_active is not false and lower(m.mapping_type) in ('prerequisite', 'elective')
+order by 1 desc, t.title;
+
 -- name: way_in
 -- What a connector needs to act on an enrolment.
 select e.id::text as id, e.provider_id::text as provider_id, e.student_id::text as profile_id, e.status::text as status,

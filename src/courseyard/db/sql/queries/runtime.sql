@@ -44,6 +44,13 @@ left join courseyard.package_settings s on s.package_id = p.id
 left join courseyard.learners l on l.profile_id = e.user_id
 where e.id = %(enrollment_id)s;
 
+-- name: comes_first
+-- Courses at partners that must be completed before this enrolment may be opened.
+select r.partner_course_id::text as partner_course_id, r.title, r.provider, r.own_id::text as partner_enrollment_id
+from courseyard.mapping_relations_v1(array[%(enrollment_id)s::uuid]) as r
+where r.holds
+order by lower(r.title), r.partner_course_id;
+
 -- name: preview
 select v.id::text as version_id, v.package_id::text as package_id, p.title,
   coalesce(s.launch_window, 'frame') as window, coalesce(s.strict, false) as strict,

@@ -125,6 +125,13 @@ left join lateral (
 ) a on true
 where e.id = any(%(ids)s::uuid[]);
 
+-- name: enrollments_relations
+-- Courses at partners that come before the package or are offered beside it.
+select r.enrollment_id::text as enrollment_id, r.relation, r.partner_course_id::text as partner_course_id, r.title, r.provider,
+  r.link, r.own_id::text as partner_enrollment_id, r.own_progress::float as progress_percentage, r.done as completed, r.holds
+from courseyard.mapping_relations_v1(%(ids)s::uuid[]) as r
+order by lower(r.title), r.partner_course_id;
+
 -- name: tracking
 -- As a person.
 select t.id::text as id, t.element, t.value, t."timestamp", count(*) over () as total
