@@ -17,6 +17,7 @@ from fix_db import KINDS, PG15, Cluster
 from psycopg.rows import dict_row
 
 from courseyard.db.embedded import EmbeddedServer
+from courseyard.db.migrate import apply
 
 HERE = Path(__file__).parent
 
@@ -136,6 +137,23 @@ def servers() -> Iterator[Servers]:
     finally:
         found.stop()
         shutil.rmtree(folder)
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database for a role whose password is its name."""
+    return f"postgresql://{role}:{role}@" + url.split("@", 1)[1]
+
+
+@pytest.fixture
+def owned(bare: Cluster) -> str:
+    """A migrated database as its owner reaches it, who may make roles and is no superuser."""
+    with opened(bare.admin_url) as admin:
+        admin.rows("create role owner login password 'owner' createrole")
+    url = bare.create()
+    with opened(url) as db:
+        db.rows(f"alter database {db.value('select current_database()')} owner to owner")
+    apply(as_role(url, "owner"))
+    return as_role(url, "owner")
 
 
 @pytest.fixture(params=KINDS)

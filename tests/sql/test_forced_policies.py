@@ -5,31 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fix_db import Cluster
 from fix_web import SERVICE_KEY, running_site
 from partners.scripted import course, draft, enrolment, module, page, scripted_kind
 
-from courseyard.db.migrate import apply
 from courseyard.partners.connector import Stream
 from courseyard.settings import Settings
 
 from .conftest import opened
-from .test_platforms import as_role
 
 TABLES = ("partner_courses", "partner_lms_enrollments", "external_module_progress")
 
 
 def test_a_sync_tells_what_forced_policies_refuse_and_writes_it_when_they_let_it(
-    bare: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owned: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with opened(bare.admin_url) as admin:
-        admin.rows("create role owner login password 'owner' createrole")
-    url = bare.create()
-    with opened(url) as db:
-        db.rows(f"alter database {db.value('select current_database()')} owner to owner")
-    apply(as_role(url, "owner"))
     settings = Settings(data=tmp_path / "data", service_key=SERVICE_KEY)
-    with scripted_kind(monkeypatch) as partner, running_site(settings, as_role(url, "owner")) as site:
+    with scripted_kind(monkeypatch) as partner, running_site(settings, owned) as site:
         hub = site.services.hub
         lea = site.person(email="lea@example.org")
         provider = site.run(hub.providers.save(draft(import_rule="all", schedule_minutes=None)))
@@ -45,7 +36,7 @@ def test_a_sync_tells_what_forced_policies_refuse_and_writes_it_when_they_let_it
             found: dict[str, object] = site.run(hub.runs.run(run_id))
             return found
 
-        with opened(as_role(url, "owner")) as db:
+        with opened(owned) as db:
             for table in TABLES:
                 db.rows(f"alter table public.{table} force row level security")
                 # Ours lets members of service_role pass, which the owner is; an organisation may have other rules.

@@ -13,18 +13,13 @@ from courseyard.db.migrate import apply
 from courseyard.errors import CourseyardError
 
 from .catalogue import describe
-from .conftest import HERE, LEA, LEA_SAFETY, LEO, SAFETY, Database, opened
+from .conftest import HERE, LEA, LEA_SAFETY, LEO, SAFETY, Database, as_role, opened
 
 MIGRATIONS = Path(__file__).parents[2] / "src/courseyard/db/sql/migrations"
 BASE = [
     "profiles", "programs", "courses", "enrollments", "partner_lms_providers", "partner_courses",
     "partner_lms_enrollments",
 ]  # fmt: skip
-
-
-def as_role(url: str, role: str) -> str:
-    """The same database for a role whose password is its name."""
-    return f"postgresql://{role}:{role}@" + url.split("@", 1)[1]
 
 
 def refusal(url: str) -> str:
@@ -71,14 +66,8 @@ def test_the_older_claim_settings_of_postgrest_are_understood(db: Database) -> N
         assert db.value("select auth.role()") == "anon"
 
 
-def test_a_database_owner_who_may_make_roles_needs_no_superuser(bare: Cluster) -> None:
-    with opened(bare.admin_url) as admin:
-        admin.rows("create role owner login password 'owner' createrole")
-    url = bare.create()
-    with opened(url) as db:
-        db.rows(f"alter database {db.value('select current_database()')} owner to owner")
-    apply(as_role(url, "owner"))
-    with opened(as_role(url, "owner")) as db:
+def test_a_database_owner_who_may_make_roles_needs_no_superuser(owned: str) -> None:
+    with opened(owned) as db:
         # Nobody here may give BYPASSRLS, so a policy lets the service pass.
         assert not db.value("select rolbypassrls from pg_roles where rolname = 'service_role'")
         with db.connection.transaction():
@@ -88,7 +77,7 @@ def test_a_database_owner_who_may_make_roles_needs_no_superuser(bare: Cluster) -
             assert db.value("select count(*) from courseyard.attempts") == 0
         with db.acting("authenticated", LEA):
             assert db.value("select count(*) from scorm_packages") == 0
-    assert apply(as_role(url, "owner")) == []
+    assert apply(owned) == []
 
 
 def test_a_role_without_rights_is_told_which_and_by_whom(bare: Cluster) -> None:
