@@ -120,6 +120,9 @@ PARTNER_TIMEOUT_SECONDS = 30.0
 # A shorter secret may be part of an ordinary word: it is not blotted out of a partner's answers.
 MIN_BLOTTED_CHARS = 8
 
+# Somebody signs in at the partner and reads what is asked for; whoever takes longer begins again.
+CONSENT_LIFETIME = timedelta(minutes=15)
+
 # Tries of one call to a partner within a run; after that the run ends and is resumed by the schedule.
 PARTNER_TRIES = 5
 
@@ -147,8 +150,8 @@ MAX_PARTNER_COLUMNS = 500
 # Records written by one call: large enough that round trips do not count, small enough that a lock is short.
 SYNC_BATCH_RECORDS = 1_000
 
-# Records that the database refuses one after another, all for one reason and before any is taken, until a run gives up: a
-# table that takes nothing would be tried for hours. Some 15 seconds.
+# Records that the database refuses one after another, all for one reason and before any is taken, until a run gives
+# up: a table that takes nothing would be tried for hours. Some 15 seconds.
 MAX_REFUSED_IN_A_ROW = 1_000
 
 # Pages of one stream in one run: 100 records each make 10 million; a partner whose pages never end is stopped here.
@@ -163,8 +166,8 @@ DRY_RUN_CHANGES_SHOWN = 200
 # Failed runs in a row after which a provider counts as failing.
 FAILING_AFTER_RUNS = 3
 
-# Tries of a run whose partner is down or busy, 4, 16, 64, 256 and 1,024 seconds apart, or as far as the partner asks for;
-# then the schedule takes over.
+# Tries of a run whose partner is down or busy, 4, 16, 64, 256 and 1,024 seconds apart, or as far as the partner asks
+# for; then the schedule takes over.
 SYNC_TRIES = 6
 
 # Deliveries that a partner pushed are kept this long after they were written, to answer what came when.

@@ -27,6 +27,7 @@ from courseyard.keys import credential_keys, derive_key, read_secret
 from courseyard.limits import ABANDONED_AFTER
 from courseyard.logs import configure_logs
 from courseyard.partners.catalogue import Catalogue
+from courseyard.partners.consent import Consents
 from courseyard.partners.credentials import Credentials
 from courseyard.partners.enrolling import Enrolling
 from courseyard.partners.hub import Hub
@@ -56,6 +57,7 @@ from courseyard.web.app import create_app
 from courseyard.web.content_files import ContentFiles
 from courseyard.web.context import Services
 from courseyard.web.origins import OriginRouter, Origins
+from courseyard.web.pages.providers import CONNECTED
 from courseyard.web.play import create_play_app
 from courseyard.web.security import INBOUND
 from courseyard.web.uploads import remove_abandoned_uploads
@@ -161,10 +163,12 @@ def _hub(
         upload_area=files,
         partner_folder=str(settings.partner_folder or ""),
     )
+    consents = Consents(db, client, sealing, providers, f"{origins.app}{CONNECTED}")
     runs = Runs(db, providers)
     syncs = Syncs(db, providers, make_person, webhooks.emit, _now)
     return Hub(
         providers=providers,
+        consents=consents,
         runs=runs,
         syncs=syncs,
         schedule=Schedule(db, runs, syncs, webhooks.emit),

@@ -72,6 +72,18 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """That an administrator of the partner may let us in there instead of copying a token: RFC 6749, section 4.1.
+
+    Paths are below ``base_url``. The options ``client_id``, ``client_secret`` and ``scopes`` hold what the partner gave
+    out for this server; what it grants is kept as the secret ``refresh_token``.
+    """
+
+    authorize_path: str
+    token_path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A provider as it was set up: all values by the names of the options, secrets in the clear. Never log it.
 
@@ -185,6 +197,7 @@ class Connector(ABC):
     summary: ClassVar[str]
     options: ClassVar[tuple[Option, ...]]
     capabilities: ClassVar[Capabilities]
+    consent: ClassVar[Consent | None] = None
     # Names in ``extra`` that are worth offering for the field mapping, per record kind.
     extra_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 

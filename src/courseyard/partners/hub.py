@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from courseyard.partners.catalogue import Catalogue
+from courseyard.partners.consent import Consents
 from courseyard.partners.credentials import Credentials
 from courseyard.partners.enrolling import Enrolling
 from courseyard.partners.identity import Identities
@@ -23,6 +24,7 @@ class Hub:
     """Everything that pages, the REST interface and jobs ask of the partner hub."""
 
     providers: Providers
+    consents: Consents
     runs: Runs
     syncs: Syncs
     schedule: Schedule

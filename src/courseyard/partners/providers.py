@@ -24,6 +24,9 @@ IDENTITY_RULES: dict[str, str] = {
     "email": "The same e-mail address",
 }
 
+# The secret that a partner grants by consent, and the options that it was granted for: another Canvas gets none of it.
+REFRESH = "refresh_token"
+_CONSENTED_FOR = ("base_url", "client_id")
 
 # How a provider stands, the worst first.
 STATES: dict[str, str] = {
@@ -174,6 +177,8 @@ class Providers:
         standing = await self.get(provider_id) if provider_id else None
         known = self._sealing.open(standing.row["secrets"]) if standing and standing.kind == draft.kind else {}
         options, secrets = _options(kind, draft.options, known)
+        if REFRESH in known and standing and all(options.get(o) == standing.options.get(o) for o in _CONSENTED_FOR):
+            secrets[REFRESH] = known[REFRESH]
         _check(draft)
         async with self._db.transaction() as tx:
             row = await tx.one(

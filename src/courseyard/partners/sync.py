@@ -290,7 +290,7 @@ class Syncs:
         if run.refusal[1] >= MAX_REFUSED_IN_A_ROW and not run.written and run.mode in ("sync", "drift"):
             raise SetupError(
                 f"The database took none of the first {run.refusal[1]:,} records. {error.detail}",
-                hint="Mend what the sentence names (a column, a trigger, a policy, a right of the table), then sync again.",
+                hint="Mend what the sentence names (a column, trigger, policy or right of the table), then sync again.",
             )
 
     async def _write(self, run: _Run, batch: Mapping[str, Any], place: Mapping[str, Any] | None) -> None:

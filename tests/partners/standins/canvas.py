@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 TOKEN = "7~standinstandin"  # of the stand-in
+REFRESH_TOKEN = "7~refreshrefresh"  # of the stand-in
+CLIENT = ("10000000000001", "developer-key-of-the-stand-in")
 
 PARAMETERS: dict[str, set[str]] = {
     "/users/{id}": set(),
@@ -67,6 +70,11 @@ class School:
     met: set[tuple[int, int]] = field(default_factory=set)
     completed: dict[tuple[int, int], str] = field(default_factory=dict)
     submissions: list[dict[str, Any]] = field(default_factory=list)
+    # Of a developer key: where people may be sent back to, whether they consent, and codes that were not used yet.
+    redirects: set[str] = field(default_factory=set)
+    consents: bool = True
+    codes: set[str] = field(default_factory=set)
+    redirected_from: str = ""
 
     @property
     def app(self) -> Starlette:
@@ -76,7 +84,41 @@ class School:
 
             return Route(f"/api/v1{path}", serve, methods=["GET", "POST", "DELETE"])
 
-        return Starlette(routes=[route(path) for path in PARAMETERS])
+        return Starlette(
+            routes=[
+                *(route(path) for path in PARAMETERS),
+                Route("/login/oauth2/auth", self.ask_consent, methods=["GET"]),
+                Route("/login/oauth2/token", self.give_token, methods=["POST"]),
+            ]
+        )
+
+    async def ask_consent(self, request: Request) -> Response:
+        """Canvas's page, on which the person at once says yes, or no."""
+        asked = request.query_params
+        if asked["client_id"] != CLIENT[0] or asked["redirect_uri"] not in self.redirects:
+            return JSONResponse({"error": "invalid_request", "error_description": "redirect_uri does not match"}, 400)
+        assert asked["response_type"] == "code"
+        answer = {"code": "c0de"} if self.consents else {"error": "access_denied"}
+        self.redirected_from = asked["redirect_uri"]
+        self.codes.add("c0de")
+        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(answer | {'state': asked['state']})}", 302)
+
+    async def give_token(self, request: Request) -> Response:
+        """Access tokens live an hour; the refresh token comes with the code alone."""
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        if (form.get("client_id"), form.get("client_secret")) != CLIENT:
+            return JSONResponse({"error": "invalid_client", "error_description": "unknown client"}, 401)
+        answer = {
+            "access_token": TOKEN, "token_type": "Bearer", "user": {"id": 1, "name": "Admin"}, "expires_in": 3600,
+        }  # fmt: skip
+        self.calls.append(f"TOKEN {form['grant_type']}")
+        match form["grant_type"]:
+            case "authorization_code" if form["code"] in self.codes and form["redirect_uri"] == self.redirected_from:
+                self.codes.discard(form["code"])
+                return JSONResponse(answer | {"refresh_token": REFRESH_TOKEN})
+            case "refresh_token" if form["refresh_token"] == REFRESH_TOKEN and self.consents:
+                return JSONResponse(answer)
+        return JSONResponse({"error": "invalid_grant", "error_description": "not found"}, 400)
 
     async def serve(self, path: str, request: Request) -> Response:
         self.calls.append(f"{request.method} {request.url.path.removeprefix('/api/v1')}")

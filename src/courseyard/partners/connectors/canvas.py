@@ -16,16 +16,17 @@ from urllib.parse import urlsplit
 import msgspec
 from joserfc.jwk import KeySet
 
-from courseyard.errors import BadDeliveryError, PartnerError
+from courseyard.errors import BadDeliveryError, PartnerError, PartnerRefusedError
 from courseyard.limits import JWKS_LIFETIME, JWKS_MIN_INTERVAL
 from courseyard.partners import canvas_progress, canvas_records, reading
 from courseyard.partners.canvas_api import ROWS, CanvasApi, only_here
-from courseyard.partners.client import PartnerClient
+from courseyard.partners.client import Authorise, PartnerClient
 from courseyard.partners.connector import (
     Capabilities,
     Check,
     Config,
     Connector,
+    Consent,
     Cursor,
     Delivery,
     Option,
@@ -36,7 +37,7 @@ from courseyard.partners.connector import (
     Stream,
 )
 from courseyard.partners.live_events import is_from, is_signed, key_id, read_keys, told, unsigned, verified
-from courseyard.partners.oauth import bearer
+from courseyard.partners.oauth import bearer, granted
 from courseyard.partners.records import Enrolment, Record, User
 
 # Two calls a person, more for modules of more than a hundred items.
@@ -53,6 +54,8 @@ _RIGHTS = (
     ("remove_student_from_course", "ending enrolments", "Users: remove students from courses"),
 )
 
+_CONSENT = Consent("login/oauth2/auth", "login/oauth2/token")
+
 
 class Canvas(Connector):
     """An account of a Canvas, or all of it."""
@@ -66,8 +69,24 @@ class Canvas(Connector):
             "token",
             "Access token",
             kind="secret",
+            required=False,
             help="Of an administrator made for this: Account, Settings, New access token. Each token has a quota of "
-            "its own, so use this one for nothing else.",
+            "its own, so use this one for nothing else. Not needed with a developer key, below.",
+        ),
+        Option(
+            "client_id",
+            "Developer key: client id",
+            required=False,
+            help="Where tokens are not given out: Admin, Developer Keys, an API key with this server's address for "
+            "redirects, which stands in the guide to Canvas. Save, then connect on the partner's page.",
+        ),
+        Option("client_secret", "Developer key: secret", kind="secret", required=False),
+        Option(
+            "scopes",
+            "Developer key: scopes",
+            kind="lines",
+            required=False,
+            help="One a line, only where the key enforces scopes; the guide to Canvas lists what is needed.",
         ),
         Option(
             "account_id",
@@ -104,6 +123,7 @@ class Canvas(Connector):
         launch=True,
         receives=True,
     )
+    consent: ClassVar[Consent | None] = _CONSENT
     extra_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "course": ("sis_course_id", "term", "account", "start_at", "end_at", "workflow_state"),
         "enrolment": ("current_score", "final_score", "final_grade", "total_activity_time", "login_id", "state"),
@@ -115,7 +135,7 @@ class Canvas(Connector):
 
     def __init__(self, config: Config, client: PartnerClient) -> None:
         """See ``Connector``."""
-        super().__init__(config, client.authorised_by(bearer(config.text("token"))))
+        super().__init__(config, client.authorised_by(_way_in(config)))
         self._api = CanvasApi(self.client)
         self._account = f"accounts/{reading.segment(config.text('account_id') or 'self')}"
 
@@ -378,3 +398,19 @@ class Canvas(Connector):
 def _start(course: str, scope: Scope, started: str | None) -> Cursor:
     step = "roster" if scope.since is None else "graded"
     return {"course": course, "step": step, "next": None, "graded": [], "todo": [], "started": started}
+
+
+def _way_in(config: Config) -> Authorise:
+    if refresh_token := config.text("refresh_token"):
+        client = (config.text("client_id"), config.text("client_secret"))
+        return granted(_CONSENT.token_path, *client, refresh_token)
+    if token := config.text("token"):
+        return bearer(token)
+
+    async def none(_client: PartnerClient, _renew: bool) -> Mapping[str, str]:
+        raise PartnerRefusedError(
+            "There is no way into Canvas yet: neither an access token nor somebody's consent.",
+            hint="Enter an access token in the settings; or a developer key, and connect on the partner's page.",
+        )
+
+    return none

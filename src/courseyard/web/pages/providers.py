@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from courseyard.errors import CourseyardError, CredentialsKeyError, InvalidInputError
+from courseyard.errors import CourseyardError, CredentialsKeyError, InvalidInputError, PartnerRefusedError
 from courseyard.partners import kinds
 from courseyard.partners.connector import Connector, Stream
 from courseyard.partners.fields import TARGETS
-from courseyard.partners.providers import IDENTITY_RULES, STATES, Draft, Provider, Settings, state_of
+from courseyard.partners.providers import IDENTITY_RULES, REFRESH, STATES, Draft, Provider, Settings, state_of
 from courseyard.web.context import require_person, services
 from courseyard.web.pages import forms
 from courseyard.web.pages.credentials import admin
@@ -44,6 +44,8 @@ STREAMS = {
     Stream.CREDENTIALS: "Credentials",
 }
 _RECENT_RUNS = 8
+# As it is entered at partners as the address for redirects.
+CONNECTED = "/partners/connected"
 # Set up on a page of its own, with a preview.
 _APART = ("columns",)
 
@@ -159,6 +161,37 @@ async def sync(request: Request) -> Response:
     return back(f"/partners/providers/{provider_id}", "run-started" if as_asked else "run-standing")
 
 
+async def connect(request: Request) -> Response:
+    """Say what letting this server in means, with the link to the partner."""
+    caller = await admin(request)
+    hub, provider_id = services(request).hub, forms.path_id(request)
+    try:
+        address = await hub.consents.begin(provider_id, caller.profile_id)
+    except CourseyardError as error:
+        return await _show(request, error)
+    provider = await hub.providers.get(provider_id)
+    return page(
+        request, "provider_connect.html", provider=provider, address=address, redirect_url=hub.consents.redirect_url
+    )
+
+
+async def connected(request: Request) -> Response:
+    """Where the partner sends people back to, with its consent or a refusal."""
+    caller = await admin(request)
+    hub, told = services(request).hub, request.query_params
+    provider_id = await hub.consents.end(told.get("state", ""), caller.profile_id)
+    try:
+        if "error" in told:
+            reason = (told.get("error_description") or told["error"])[:300]
+            raise PartnerRefusedError(
+                f"The partner says: {reason}.", hint="Connect once more, as an administrator there."
+            )
+        await hub.consents.keep(provider_id, told.get("code", ""))
+    except CourseyardError as error:
+        return await _show(request, error, provider_id)
+    return back(f"/partners/providers/{provider_id}", "connected")
+
+
 async def pause(request: Request) -> Response:
     """Stop the schedule."""
     return await _set_paused(request, paused=True)
@@ -193,9 +226,9 @@ async def _set_paused(request: Request, *, paused: bool) -> Response:
     return back(f"/partners/providers/{provider_id}", "paused" if paused else "resumed")
 
 
-async def _show(request: Request, error: CourseyardError | None = None) -> Response:
+async def _show(request: Request, error: CourseyardError | None = None, provider_id: str | None = None) -> Response:
     hub = services(request).hub
-    provider = await hub.providers.get(forms.path_id(request))
+    provider = await hub.providers.get(provider_id or forms.path_id(request))
     kind = kinds.kinds().get(provider.kind or "")
     return page(
         request,
@@ -206,10 +239,19 @@ async def _show(request: Request, error: CourseyardError | None = None) -> Respo
         streams=STREAMS,
         reads_files=kind is not None and any(option.name == "source" for option in kind.options),
         reads_columns=kind is not None and any(option.name == "columns" for option in kind.options),
+        consents=kind is not None and kind.consent is not None and bool(provider.options.get("client_id")),
+        connected=_is_connected(request, provider),
         inbound_url=hub.providers.inbound_url(provider.id) if kind and kind.capabilities.receives else None,
         error=error,
         **await _standing(request, provider),
     )
+
+
+def _is_connected(request: Request, provider: Provider) -> bool:
+    try:
+        return REFRESH in services(request).hub.providers.stored_secrets(provider)
+    except CredentialsKeyError:
+        return False
 
 
 async def _standing(request: Request, provider: Provider) -> dict[str, Any]:
@@ -386,6 +428,8 @@ routes = [
     Route("/partners/providers/{id}/settings", show_settings, methods=["GET"]),
     Route("/partners/providers/{id}/settings", change, methods=["POST"]),
     Route("/partners/providers/{id}/check", check, methods=["POST"]),
+    Route("/partners/providers/{id}/connect", connect, methods=["POST"]),
+    Route(CONNECTED, connected, methods=["GET"]),
     Route("/partners/providers/{id}/sync", sync, methods=["POST"]),
     Route("/partners/providers/{id}/pause", pause, methods=["POST"]),
     Route("/partners/providers/{id}/resume", resume, methods=["POST"]),

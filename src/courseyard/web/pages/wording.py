@@ -33,6 +33,7 @@ DONE = {
     "webhook-deleted": "The receiver is deleted.",
     "provider-added": "The partner is added. Test the connection next, then look at what it offers.",
     "provider-deleted": "The partner and all that came from it is deleted here. Nothing happened at the partner.",
+    "connected": "The partner lets this server in. Test the connection next.",
     "checked": "The connection was tried; see below.",
     "run-started": "The run is on its way; its progress is below.",
     "run-standing": "Another run of this partner is on, so this one was not begun. Begin it again when that is done.",

@@ -21,6 +21,10 @@ create table if not exists courseyard.partner_settings (
   failures_in_a_row integer not null default 0,
   failing_since timestamptz,
   stale_since timestamptz,
+  -- While somebody is at the partner to let this server in: a digest of what comes back with them, and who it is.
+  consent_state text,
+  consent_by uuid,
+  consent_until timestamptz,
   checked_at timestamptz,
   check_result jsonb,
   created_at timestamptz not null default now(),

@@ -70,6 +70,16 @@ select s.provider_id::text as provider_id, s.secrets from courseyard.partner_set
 update courseyard.partner_settings set secrets = %(secrets)s
 where provider_id = %(provider_id)s and secrets = %(was)s;
 
+-- name: begin_consent
+update courseyard.partner_settings set consent_state = %(state)s, consent_by = %(by)s, consent_until = now() + %(lifetime)s
+where provider_id = %(provider_id)s;
+
+-- name: end_consent
+-- Whose consent comes back; it is good once, and only for who went.
+update courseyard.partner_settings set consent_state = null, consent_by = null, consent_until = null
+where consent_state = %(state)s and consent_by = %(by)s and consent_until > now()
+returning provider_id::text as provider_id;
+
 -- name: set_paused
 update courseyard.partner_settings set paused = %(paused)s, updated_at = now() where provider_id = %(provider_id)s;
 
