@@ -66,6 +66,13 @@ async def test_enrolments_are_one_a_person_whatever_their_sections(
     assert last.complete
 
 
+async def test_a_date_of_the_year_one_breaks_nothing(school: School, canvas: Callable[..., Connector]) -> None:
+    school.enrolments[0]["last_activity_at"] = school.enrolments[0]["updated_at"] = "0001-01-01T00:00:00Z"
+    records, last = await fetch_all(canvas(), Stream.ENROLMENTS, ("21",))
+    found = {r.external_id: r.data_at for r in records if isinstance(r, Enrolment)}
+    assert set(found) == {"21:11", "21:12", "21:13"} and found["21:11"] is None and last.complete
+
+
 async def test_a_course_that_may_not_be_read_is_told_and_its_enrolments_are_not_gone(
     school: School, canvas: Callable[..., Connector]
 ) -> None:

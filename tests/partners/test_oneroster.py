@@ -234,6 +234,14 @@ async def test_a_list_that_ends_early_says_of_nobody_that_they_are_gone(service:
     assert page.next is None and not page.complete
 
 
+async def test_a_count_that_no_column_holds_is_cut_off(service: Service, make: Make) -> None:
+    connector = make()
+    await connector.check()
+    service.answers = [JSONResponse({"classes": []}, headers={"X-Total-Count": "1e300"})]
+    page = await connector.fetch(Stream.CATALOGUE, None, Scope())
+    assert page.total == 2**31 - 1 and not page.complete
+
+
 async def test_a_server_that_pays_no_attention_to_the_offset_is_noticed(service: Service, make: Make) -> None:
     cut = {"sourcedId": "e", "user": to("user", "u1"), "class": to("class", "m1"), "role": "student"}
     connector = make()

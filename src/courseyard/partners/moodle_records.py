@@ -29,7 +29,7 @@ def category_paths(rows: list[Any]) -> list[tuple[str, str, int]]:
     for category in rows:
         identifier, count = reading.text(reading.field(category, "id")), reading.field(category, "coursecount")
         # Where the number is not told, there may be some.
-        courses = 1 if count is None else int(min(max(reading.number(count) or 0, 0), 1e9))
+        courses = 1 if count is None else reading.whole(count)
         if identifier and courses:
             steps = (reading.text(reading.field(category, "path")) or f"/{identifier}").strip("/").split("/")
             path = " / ".join(name for step in steps if (name := names.get(step)))

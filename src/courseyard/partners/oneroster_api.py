@@ -91,7 +91,7 @@ class OneRosterApi:
             raise PartnerAnswerError(f"The answer holds no list of {name}.")
         following = offset + len(rows)
         count = reading.number(answer.headers.get("x-total-count"))
-        total = int(count) if count is not None and count >= 0 else None
+        total = reading.whole(count) if count is not None and count >= 0 else None
         if not rows:
             # Nothing, before all were told: rows that these credentials may not see, or that went meanwhile.
             return Piece([], None, total is None or offset >= total, total, answer.told_at())

@@ -11,6 +11,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 _MAX_TEXT = 10_000
+# What columns of whole numbers hold.
+_MAX_WHOLE = 2**31 - 1
+# Many systems write the first day of their calendar, mostly of the year 1, where there is no date.
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 _Found = TypeVar("_Found")
 
@@ -33,7 +37,8 @@ def without_tags(value: Any) -> str | None:
     if html is None:
         return None
     parser = _Words()
-    parser.feed(html)
+    # Browsers pass over <![…>; Python's parser stops at one that it does not know.
+    parser.feed(_MARKED.sub(" ", html))
     parser.close()
     return " ".join(" ".join(parser.words).split()) or None
 
@@ -84,7 +89,7 @@ def latest(*moments: datetime | None) -> datetime | None:
 
 def just_before(at: datetime | None) -> datetime | None:
     """A second earlier: the time of what gives way to anything else that is told of the same moment."""
-    return at - timedelta(seconds=1) if at else None
+    return max(at, _EARLIEST) - timedelta(seconds=1) if at else None
 
 
 def iso(at: datetime | None) -> str | None:
@@ -118,6 +123,12 @@ def number(value: Any) -> float | None:
     return found if found == found and abs(found) != float("inf") else None
 
 
+def whole(value: Any) -> int | None:
+    """A whole number from 0 to what the columns hold, as seconds and counts are; fractions are cut off."""
+    found = number(value)
+    return None if found is None else int(min(max(found, 0.0), _MAX_WHOLE))
+
+
 def percent(value: Any) -> float | None:
     """A number from 0 to 100; what lies outside is brought to the nearest end."""
     found = number(value)
@@ -133,9 +144,12 @@ def share(part: Any, lowest: Any, highest: Any) -> float | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """A moment, from ISO 8601 text (UTC where no zone is told) or seconds since 1970; 0 is none."""
+    """A moment, from ISO 8601 text (UTC where no zone is told) or seconds since 1970; 0 is none, and so is a year
+    before 1900.
+    """
     if isinstance(value, str) and value.strip():
-        return _from_iso(value.strip())
+        found_at = _from_iso(value.strip())
+        return found_at if found_at and found_at >= _EARLIEST else None
     found = number(value)
     if not found or found <= 0:
         return None
@@ -179,6 +193,7 @@ def duration(value: Any) -> float | None:
     return number(sum(float(n.replace(",", ".")) * s for n, s in zip(found.groups(), _SECONDS, strict=True) if n))
 
 
+_MARKED = re.compile(r"<!\[[^>]*>?")
 _N = r"(?:(\d+(?:[.,]\d+)?){})?"
 _DURATION = re.compile(
     "P" + "".join(_N.format(c) for c in "YMWD") + "(?:T" + "".join(_N.format(c) for c in "HMS") + ")?"

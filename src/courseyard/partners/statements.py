@@ -321,8 +321,8 @@ def _module(facts: Sequence[Fact], explicit: bool) -> ModuleProgress:
         if ended is None:
             continue
         # How long it took to get there; the durations of single sessions are not a sum that we could keep.
-        duration = reading.duration(reading.field(fact.result, "duration"))
-        spent = round(duration) if duration is not None and duration < 2**31 else spent
+        duration = reading.whole(reading.duration(reading.field(fact.result, "duration")))
+        spent = duration if duration is not None else spent
         if ended == "failed":
             status = "failed"
         elif not (ended == "completed" and status in {"passed", "failed"}):

@@ -176,7 +176,7 @@ class Moodle(Connector):
                 courses, rejected = self._courses(await self._api.answer(Function.COURSES), {})
                 return Page(courses, rejected=rejected, complete=True, total=len(courses))
             todo = moodle_records.category_paths(found)
-            total = sum(count for _, _, count in todo)
+            total = reading.whole(sum(count for _, _, count in todo))
         else:
             todo = cursor["todo"]
 

@@ -219,6 +219,8 @@ class Xapi(Connector):
         """A ``more`` link counts from the host; where a store behind a proxy names another, its path and query do."""
         try:
             link, base = urlsplit(more), urlsplit(self.client.base_url)
+            if not more.isprintable():
+                raise ValueError("no address holds line breaks and the like")
         except ValueError as error:
             raise PartnerAnswerError("The store's link to more statements cannot be read.") from error
         return f"{base.scheme}://{base.netloc}/{link.path.lstrip('/')}" + (f"?{link.query}" if link.query else "")
