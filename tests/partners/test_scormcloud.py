@@ -122,6 +122,21 @@ async def test_activities_become_modules_and_what_groups_them_does_not(cloud: Cl
     assert timedelta(minutes=5) <= datetime.now(UTC) - since < timedelta(minutes=6), "by the partner's clock"
 
 
+async def test_times_that_no_column_holds_are_cut_off(cloud: Cloud, make: Make) -> None:
+    part = activity("sco", attempts=1, timeTracked="99999:59:59.99")
+    forever = activity("sco", attempts=1, timeTracked="P99999999Y")
+    for name, one in (("long", part), ("longer", forever)):
+        cloud.register(name, "heart", "ben", activityDetails=activity("ORG", children=[one]))
+    cloud.course("slow", metadata={"typicalTime": "P" + "9" * 50 + "Y"})
+    records, _ = await fetch_all(make(), Stream.PROGRESS)
+    found = {
+        m.enrolment: m.time_spent_seconds for m in records if isinstance(m, ModuleProgress) and m.module_id == "sco"
+    }
+    assert found == {"long": 99_999 * 3_600 + 3_599, "longer": 2**31 - 1}
+    courses = {c.external_id: c for c in (await fetch_all(make(), Stream.CATALOGUE))[0] if isinstance(c, Course)}
+    assert courses["slow"].duration_hours == round((2**31 - 1) / 3_600, 2)
+
+
 async def test_both_streams_tell_the_same_of_an_enrolment(make: Make) -> None:
     listed, _ = await fetch_all(make(), Stream.ENROLMENTS)
     progress, _ = await fetch_all(make(), Stream.PROGRESS)

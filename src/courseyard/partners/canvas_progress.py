@@ -13,9 +13,8 @@ import msgspec
 
 from courseyard.partners import reading
 from courseyard.partners.canvas_records import enrolment_facts, enrolment_that_counts, user_of
-from courseyard.partners.records import Enrolment, EnrolmentStatus, ModuleProgress, ModuleStatus, Record, User
+from courseyard.partners.records import DONE, Enrolment, EnrolmentStatus, ModuleProgress, ModuleStatus, Record, User
 
-_DONE = ("completed", "passed")
 _GRADED = {"graded", "complete"}
 _BY_SCORE = ("min_score", "min_percentage")
 
@@ -78,7 +77,7 @@ def progress_of(
 
     status = _status(modules if required else None, ended=person["state"] == "completed")
     latest = reading.latest(*(m.completed_at for m in modules))
-    share = 100 * sum(m.status in _DONE for m in modules) / len(modules) if modules else None
+    share = 100 * sum(m.status in DONE for m in modules) / len(modules) if modules else None
     return [
         Enrolment(
             external_id=enrolment,
@@ -99,7 +98,7 @@ def _status(required: Sequence[ModuleProgress] | None, *, ended: bool) -> Enrolm
     """``required``: the modules with a requirement, None where the course has none. ``ended``: it was concluded."""
     if required is None:
         return "completed" if ended else "active"
-    if all(m.status in _DONE for m in required):
+    if all(m.status in DONE for m in required):
         return "completed"
     # Concluded with something left to do.
     return "withdrawn" if ended else "active"
@@ -149,7 +148,7 @@ def _of_item(
         status = "failed"
     elif handed_in or _is_graded(submission):
         status = "in_progress"
-    done = status in _DONE
+    done = status in DONE
     graded = reading.moment(reading.field(submission, "graded_at"))
     return ModuleProgress(
         enrolment=enrolment,

@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from courseyard.partners import reading
-from courseyard.partners.records import Enrolment, ModuleProgress, ModuleStatus, Record, User
+from courseyard.partners.records import DONE, Enrolment, ModuleProgress, ModuleStatus, Record, User
 
 # Moodle's completion states; 4 is a failure whose grade is hidden. Moodle counts a failed activity as not done.
 _STATES: dict[int, ModuleStatus] = {1: "completed", 2: "passed", 3: "failed", 4: "failed"}
-_DONE = ("completed", "passed")
 # The key of the grade of the whole course among the grades by activity.
 _WHOLE = ""
 # Of a package with many SCOs these are looked at, a call each.
@@ -57,7 +56,7 @@ def progress_of(learner: Learner, activities: Iterable[Any], completion: Any) ->
     core_completion_get_course_completion_status answers, None where it does not: then the activities alone tell.
     """
     modules = [_tracked(learner, activity) for activity in activities if _is_tracked(activity)]
-    share = 100 * sum(m.status in _DONE for m in modules) / len(modules) if modules else None
+    share = 100 * sum(m.status in DONE for m in modules) / len(modules) if modules else None
     if not modules:
         modules = [_graded(learner, cmid, grade) for cmid, grade in learner.grades.items() if cmid != _WHOLE]
     done, done_at = _completion(completion)
@@ -122,7 +121,7 @@ def package_of(answers: list[Any]) -> Package | None:
     if not touched:
         return None
     times = [reading.duration(track.get("total_time")) for track in touched]
-    done = sum(track.get("status") in _DONE for track in touched)
+    done = sum(track.get("status") in DONE for track in touched)
     measure = reading.number(touched[0].get("cmi.progress_measure")) if len(tracks) == 1 else None
     attempts = [reading.number(reading.field(reading.field(a, "data"), "attempt")) for a in answers]
     attempt = max((int(a) for a in attempts if a is not None and 0 < a < 1e6), default=None)
@@ -205,12 +204,11 @@ def _module(
         module_id=cmid,
         module_name=name or f"{reading.text(modname) or 'activity'} {cmid}",
         status=status,
-        progress=100.0 if status in _DONE else known.progress or 0.0,
+        progress=100.0 if status in DONE else known.progress or 0.0,
         score=_percent(grade),
-        # Within what the column holds.
-        time_spent_seconds=None if known.seconds is None else int(min(known.seconds, 2**31 - 1)),
+        time_spent_seconds=reading.whole(known.seconds),
         started_at=known.started,
-        completed_at=changed if status in _DONE else None,
+        completed_at=changed if status in DONE else None,
         last_accessed_at=known.last,
         # What is told now was true at the last access at the earliest, also where a teacher took a completion back.
         data_at=reading.latest(learner.accessed, changed, graded, known.last),

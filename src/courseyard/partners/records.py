@@ -19,6 +19,9 @@ EnrolmentStatus = Literal["pending", "active", "completed", "failed", "withdrawn
 ModuleStatus = Literal["not_started", "in_progress", "completed", "passed", "failed"]
 Kind = Literal["course", "enrolment", "module", "credential"]
 
+# Statuses of a module that is done.
+DONE: tuple[ModuleStatus, ...] = ("completed", "passed")
+
 
 class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person as the partner knows them: their identifier there, and what may tell who it is here.

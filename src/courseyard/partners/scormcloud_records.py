@@ -11,9 +11,7 @@ from typing import Any
 import msgspec
 
 from courseyard.partners import reading
-from courseyard.partners.records import Course, Enrolment, EnrolmentStatus, ModuleProgress, ModuleStatus, User
-
-_DONE = ("completed", "passed")
+from courseyard.partners.records import DONE, Course, Enrolment, EnrolmentStatus, ModuleProgress, ModuleStatus, User
 
 
 def course_of(found: Any) -> Course:
@@ -24,9 +22,8 @@ def course_of(found: Any) -> Course:
     """
     identifier = reading.key(reading.field(found, "id"))
     metadata = reading.field(found, "metadata")
-    seconds = reading.duration(reading.field(metadata, "typicalTime")) or reading.duration(
-        reading.field(metadata, "duration")
-    )
+    told = (reading.duration(reading.field(metadata, name)) for name in ("typicalTime", "duration"))
+    seconds = next(filter(None, map(reading.whole, told)), None)
     return Course(
         external_id=identifier,
         title=reading.text(found.get("title")) or reading.text(reading.field(metadata, "title")) or identifier,
@@ -124,7 +121,7 @@ def _modules(found: Any, enrolment: Enrolment) -> list[ModuleProgress]:
     modules = [_module(identifier, activity, enrolment) for identifier, activity in leaves.items()]
     if len(modules) == 1 and modules[0].status != "not_started":
         # The times of the registration are those of its only activity.
-        done = modules[0].status in _DONE
+        done = modules[0].status in DONE
         modules[0] = msgspec.structs.replace(
             modules[0],
             started_at=reading.moment(found.get("firstAccessDate")),
@@ -148,15 +145,14 @@ def _leaves(root: Any) -> Iterator[Any]:
 def _module(identifier: str, activity: Any, enrolment: Enrolment) -> ModuleProgress:
     status = _module_status(activity)
     runtime = activity.get("runtime")
-    seconds = reading.duration(activity.get("timeTracked"))
     return ModuleProgress(
         enrolment=enrolment.external_id,
         module_id=identifier,
         module_name=reading.text(activity.get("title")),
         status=status,
-        progress=100.0 if status in _DONE else reading.percent(_scaled(activity.get("completionAmount"))),
+        progress=100.0 if status in DONE else reading.percent(_scaled(activity.get("completionAmount"))),
         score=reading.percent(_scaled(activity.get("score"))),
-        time_spent_seconds=int(seconds) if seconds is not None else None,
+        time_spent_seconds=reading.whole(reading.duration(activity.get("timeTracked"))),
         data_at=enrolment.data_at,
         extra=reading.plain(
             attempts=activity.get("attempts"),
