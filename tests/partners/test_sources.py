@@ -61,6 +61,17 @@ async def test_a_changed_file_has_another_etag(source):
     assert await source.read("a.csv") == b"2"
 
 
+async def test_a_file_of_this_machine_is_copied(source, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.write_bytes(b"12345" * 3_000_000)
+    await source.write("sub/a.csv", here)
+    assert await source.read("sub/a.csv") == here.read_bytes()
+    assert [file.size for file in await source.list()] == [15_000_000]
+    monkeypatch.setattr(sources, "MAX_PARTNER_FILE_BYTES", 14_999_999)
+    with pytest.raises(PartnerAnswerError, match="larger"):
+        await source.write("b.csv", here)
+
+
 async def test_a_file_that_is_gone_is_told(source):
     with pytest.raises(PartnerAnswerError, match=r"b\.csv is not there"):
         await source.read("b.csv")

@@ -17,15 +17,18 @@ from urllib.parse import urlsplit
 import httpx
 
 from courseyard.db import Database, Queries
-from courseyard.errors import InvalidInputError, NotFoundError
+from courseyard.errors import InvalidInputError, NotFoundError, TooLargeError
 from courseyard.limits import (
     CREDENTIAL_REMINDER_DAYS,
     MAX_CERTIFICATE_BYTES,
+    MIB,
     VERIFICATIONS_AT_ONCE,
     VERIFICATIONS_PER_ROUND,
 )
 from courseyard.partners.addresses import Answered, look
 from courseyard.partners.sources import open_source
+
+_PDF = b"%PDF-"
 
 STATES = {"valid": "Valid", "expiring": "Expires within 60 days", "expired": "Expired", "revoked": "Revoked"}
 
@@ -114,20 +117,14 @@ class Credentials:
         """Keep an uploaded certificate, a PDF; the credential's certificate address then leads to it.
 
         Raises:
-            InvalidInputError: it is no PDF, or too large.
+            TooLargeError: it is larger than MAX_CERTIFICATE_BYTES.
+            InvalidInputError: it is no PDF.
         """
-        data = await asyncio.to_thread(path.read_bytes)
-        if not data.startswith(b"%PDF-"):
-            raise InvalidInputError(f"'{file_name}' is no PDF.", hint="Upload the certificate as a PDF file.")
-        if len(data) > MAX_CERTIFICATE_BYTES:
-            raise InvalidInputError(
-                f"'{file_name}' is larger than {MAX_CERTIFICATE_BYTES // 2**20} MiB.", hint="Upload a smaller PDF."
-            )
-        digest = hashlib.sha256(data).hexdigest()
+        size, digest = await asyncio.to_thread(_looked_at, path, file_name)
         # By its content: what is written once stays as it is, also while another upload is under way.
-        await open_source(self._files).write(f"{credential_id}/{digest}.pdf", data)
+        await open_source(self._files).write(f"{credential_id}/{digest}.pdf", path)
         async with self._db.transaction() as tx:
-            await tx.run("credentials.keep_file", id=credential_id, file_name=file_name, size=len(data), sha256=digest)
+            await tx.run("credentials.keep_file", id=credential_id, file_name=file_name, size=size, sha256=digest)
             await tx.run(
                 "credentials.set_certificate_url",
                 id=credential_id,
@@ -181,6 +178,20 @@ class Credentials:
     async def _trusted(self, provider_id: str) -> frozenset[str]:
         row = await self._db.one("credentials.trusted_hosts", provider_id=provider_id)
         return frozenset(_hosts((row or {}).values()))
+
+
+def _looked_at(path: Path, file_name: str) -> tuple[int, str]:
+    """Size and digest of a PDF; of a file that is refused, no more than its beginning is read."""
+    size = path.stat().st_size
+    if size > MAX_CERTIFICATE_BYTES:
+        raise TooLargeError(
+            f"'{file_name}' is larger than {MAX_CERTIFICATE_BYTES // MIB} MiB.", hint="Upload a smaller PDF."
+        )
+    with path.open("rb") as file:
+        if file.read(len(_PDF)) != _PDF:
+            raise InvalidInputError(f"'{file_name}' is no PDF.", hint="Upload the certificate as a PDF file.")
+        file.seek(0)
+        return size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hosts(addresses: Any) -> Sequence[str]:

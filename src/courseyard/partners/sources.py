@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import tempfile
 from abc import ABC, abstractmethod
@@ -70,8 +71,10 @@ class Source(ABC):
         """
 
     @abstractmethod
-    async def write(self, name: str, data: bytes) -> None:
+    async def write(self, name: str, data: bytes | Path) -> None:
         """Put a file there whole or not at all, in place of one of the same name.
+
+        ``data``: its content, or a file of this machine, which is copied block by block.
 
         Raises:
             PartnerError: the name leads elsewhere, or the place does not take it.
@@ -208,7 +211,7 @@ class _Folder(Source):
     async def read(self, name: str) -> bytes:
         return await asyncio.to_thread(self._read, name)
 
-    async def write(self, name: str, data: bytes) -> None:
+    async def write(self, name: str, data: bytes | Path) -> None:
         await asyncio.to_thread(self._write, name, data)
 
     async def delete(self, name: str) -> None:
@@ -235,16 +238,20 @@ class _Folder(Source):
                     _not_too_large(name, len(content))
         return bytes(content)
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes | Path) -> None:
         parts = _parts(name)
-        _not_too_large(name, len(data))
+        _not_too_large(name, _size(data))
         with _told(f"The file {name}", _FOLDER_HINT):
             folder = self._root.joinpath(*self._below, *parts[:-1])
             folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=folder, prefix=".")
             try:
                 with open(handle, "wb") as file:  # noqa: PTH123  # a handle, not a path
-                    file.write(data)
+                    if isinstance(data, Path):
+                        with data.open("rb") as content:
+                            shutil.copyfileobj(content, file, _BLOCK)
+                    else:
+                        file.write(data)
                     file.flush()
                     os.fsync(handle)
                 Path(temporary).replace(folder / parts[-1])
@@ -281,8 +288,8 @@ class _Bucket(Source):
                 _not_too_large(name, len(content))
         return bytes(content)
 
-    async def write(self, name: str, data: bytes) -> None:
-        _not_too_large(name, len(data))
+    async def write(self, name: str, data: bytes | Path) -> None:
+        _not_too_large(name, await asyncio.to_thread(_size, data))
         with _told(f"The file {name}", _S3_HINT):
             await obstore.put_async(self._store, "/".join(_parts(name)), data)
 
@@ -344,6 +351,10 @@ def _parts(name: str) -> tuple[str, ...]:
     if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
         raise PartnerRefusedError("This is not the name of a file here.", hint="Use a name without folders above it.")
     return parts
+
+
+def _size(data: bytes | Path) -> int:
+    return data.stat().st_size if isinstance(data, Path) else len(data)
 
 
 def _not_too_large(name: str, size: int) -> None:

@@ -16,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from courseyard.errors import InvalidInputError, MalformedBodyError, TooLargeError
-from courseyard.limits import ABANDONED_AFTER, GIB, MAX_UPLOAD_BYTES
+from courseyard.limits import ABANDONED_AFTER, GIB, MAX_UPLOAD_BYTES, MIB
 
 # What multipart adds around the file: part headers and a few small form fields.
 _ENVELOPE_BYTES = 64 * 1024
@@ -26,10 +26,20 @@ _MAX_HEADER_BYTES = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that came in. It is gone when the request is done."""
+    """A file that came in, ``size`` bytes of it. It is gone when the request is done."""
 
     path: Path
     file_name: str
+    size: int
+
+    def check_size(self, most: int, hint: str) -> None:
+        """Before it is read: whether a page takes so much.
+
+        Raises:
+            TooLargeError: it is larger than ``most`` bytes.
+        """
+        if self.size > most:
+            raise TooLargeError(f"'{self.file_name}' is larger than {most // MIB} MiB.", hint=hint)
 
 
 @asynccontextmanager
@@ -47,12 +57,12 @@ async def receive_file(request: Request, folder: Path, field: str = "file") -> A
         raise _too_large()
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, suffix=".zip") as target:
-        await _stream(request, parts, target)
+        size = await _stream(request, parts, target)
         await asyncio.to_thread(target.flush)
         if parts.file_name is None or not parts.complete:
             errors = [{"field": field, "message": "A file is required."}]
             raise InvalidInputError(f"There is no file called '{field}' in the request.", errors=errors)
-        yield Upload(Path(target.name), parts.file_name)
+        yield Upload(Path(target.name), parts.file_name, size)
 
 
 def remove_abandoned_uploads(folder: Path, now: datetime) -> None:
@@ -63,7 +73,8 @@ def remove_abandoned_uploads(folder: Path, now: datetime) -> None:
                 path.unlink()
 
 
-async def _stream(request: Request, parts: _Parts, target: IO[bytes]) -> None:
+async def _stream(request: Request, parts: _Parts, target: IO[bytes]) -> int:
+    """Write the file as it comes in; its size."""
     size = 0
     try:
         async for chunk in request.stream():
@@ -78,6 +89,7 @@ async def _stream(request: Request, parts: _Parts, target: IO[bytes]) -> None:
         raise MalformedBodyError("The multipart body is broken.") from error
     except ClientDisconnect as error:
         raise MalformedBodyError("The upload was broken off.") from error
+    return size
 
 
 def _boundary(request: Request) -> bytes:

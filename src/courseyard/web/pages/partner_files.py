@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from courseyard.errors import CourseyardError, InvalidInputError, NotFoundError, PartnerAnswerError, PartnerError
-from courseyard.limits import MAX_PARTNER_FILE_BYTES, MIB
+from courseyard.limits import MAX_PARTNER_FILE_BYTES
 from courseyard.partners.columns import (
     FIELDS,
     REQUIRED,
@@ -103,13 +103,8 @@ async def upload(request: Request) -> Response:
         if not _takes_uploads(provider):
             raise InvalidInputError("Files of this partner come from elsewhere.", hint="Put the file there.")
         async with receive_file(request, svc.upload_folder) as received:
-            size = await asyncio.to_thread(lambda: received.path.stat().st_size)
-            if size > MAX_PARTNER_FILE_BYTES:
-                raise InvalidInputError(
-                    f"The file is larger than {MAX_PARTNER_FILE_BYTES // MIB} MiB.", hint="Split it into several."
-                )
-            content = await asyncio.to_thread(received.path.read_bytes)
-            await source_of(svc.hub.providers.open(provider).config).write(received.file_name, content)
+            received.check_size(MAX_PARTNER_FILE_BYTES, "Split it into several.")
+            await source_of(svc.hub.providers.open(provider).config).write(received.file_name, received.path)
     except CourseyardError as error:
         return problem(error) if wants_json else await _files(request, error)
     if wants_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from courseyard.errors import CourseyardError, InvalidInputError, TooLargeError
+from courseyard.errors import CourseyardError, InvalidInputError
 from courseyard.limits import MAX_JSON_BYTES, PAGE_SIZE, SUGGESTED_COURSES
 from courseyard.partners.mappings import TARGETS, TYPES, Filter, Link, Pasted
 from courseyard.web.context import services
@@ -67,9 +68,8 @@ async def upload(request: Request) -> Response:
     svc = services(request)
     try:
         async with receive_file(request, svc.upload_folder) as received:
-            if received.path.stat().st_size > MAX_JSON_BYTES:
-                raise TooLargeError(f"The file has more than {MAX_JSON_BYTES:,} bytes.")
-            text = received.path.read_bytes().decode("utf-8-sig", "replace")
+            received.check_size(MAX_JSON_BYTES, "Split it into several.")
+            text = (await asyncio.to_thread(received.path.read_bytes)).decode("utf-8-sig", "replace")
         pasted = await svc.hub.mappings.paste(text, "equivalent", None, caller.profile_id)
     except CourseyardError as error:
         return await _list(request, paste_error=error)
