@@ -5,7 +5,7 @@ A course's modules are the module items that have a completion requirement; of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +22,10 @@ _BY_SCORE = ("min_score", "min_percentage")
 Submissions = Mapping[tuple[str, str], Any]
 
 
-def to_ask(row: Any, since: datetime | None, graded: Sequence[str]) -> dict[str, Any] | None:
+def to_ask(row: Any, since: datetime | None, anyway: Collection[str]) -> dict[str, Any] | None:
     """What the roster tells of a person who is to be asked about, as ``progress_of`` wants it, in plain JSON.
 
-    None where nothing moved since: neither the person nor, as ``graded`` says by their ids, their work.
+    None where the person did not move since, and is not among those, by their ids, who are to be asked about anyway.
     """
     if reading.text(reading.field(row, "id")) is None:
         return None
@@ -33,7 +33,7 @@ def to_ask(row: Any, since: datetime | None, graded: Sequence[str]) -> dict[str,
     user = user_of(row)
     updated, activity = (reading.moment(reading.field(one, name)) for name in ("updated_at", "last_activity_at"))
     moved = reading.latest(updated, activity)
-    if since is not None and moved is not None and moved < since and user.external_id not in graded:
+    if since is not None and moved is not None and moved < since and user.external_id not in anyway:
         return None
     return {
         "user": msgspec.to_builtins(user),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -134,17 +134,20 @@ def enrolments_of(course: str, row: Any, *, suspended: bool) -> list[Enrolment]:
     return [enrolment]
 
 
-def moved(rows: Iterable[Any], since: float | None) -> Iterator[tuple[dict[str, Any], float | None]]:
+def moved(
+    rows: Iterable[Any], since: float | None, anyway: Collection[str] = ()
+) -> Iterator[tuple[dict[str, Any], float | None]]:
     """Who of a roster is to be asked about, with the time of the last access, all plain JSON; who never came is not
-    asked about again.
+    asked about again. ``anyway``: ids of those who are, whether they moved or not.
     """
     for row in rows:
         if not has_id(row) or _is_staff(row):
             continue
         accessed = reading.number(reading.field(row, "lastcourseaccess"))
         # A site may hide the time; then everybody is asked about.
-        if since is None or accessed is None or accessed >= since:
-            yield msgspec.to_builtins(user_of(row)), accessed
+        user = user_of(row)
+        if since is None or accessed is None or accessed >= since or user.external_id in anyway:
+            yield msgspec.to_builtins(user), accessed
 
 
 def badges_of(answer: Any, user: User, base_url: str) -> list[Credential]:

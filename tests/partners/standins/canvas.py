@@ -274,6 +274,7 @@ class School:
     def get_courses_course_modules(self, request: Request, _: Any) -> Any:
         course = self.course(request)
         student = int(request.query_params["student_id"])
+        self.require(f"user {student}")
         found = []
         for module in self.modules.get(course["id"], []):
             row = {k: v for k, v in module.items() if k != "items"} | {"items_count": len(module["items"])}

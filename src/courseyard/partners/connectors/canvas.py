@@ -39,6 +39,7 @@ from courseyard.partners.connector import (
 from courseyard.partners.live_events import is_from, is_signed, key_id, read_keys, told, unsigned, verified
 from courseyard.partners.oauth import bearer, granted
 from courseyard.partners.records import Enrolment, Record, User
+from courseyard.partners.refused import ROSTER, Refused
 
 # Two calls a person, more for modules of more than a hundred items.
 _PEOPLE_A_PAGE = 3
@@ -219,33 +220,39 @@ class Canvas(Connector):
 
     async def _progress(self, cursor: Cursor | None, scope: Scope) -> Page:
         """Course by course: whose work was graded since, then the roster, then those of it whose activity moved or
-        whose work was graded, a few a page.
+        whose work was graded or who were refused in the last run, a few a page.
         """
         course = cursor["course"] if cursor else scope.after(None)
         if course is None:
             return Page([], watermark=scope.since)
-        place = cursor or _start(course, scope, None)
-        since = reading.moment(reading.field(scope.since, "since"))
+        refused = Refused(scope.since)
+        place: Cursor = {"refused": []} | (cursor or _start(course, refused))
+        since = reading.moment(refused.since(course, place["step"]))
         records: list[Record] = []
         rejected: list[tuple[Any, str]] = []
         following: Cursor | None = None
         try:
             if place["todo"]:
                 records, rejected = await self._ask(course, place["todo"][:_PEOPLE_A_PAGE])
+                for person, _ in rejected:
+                    place["refused"] = refused.with_person(place["refused"], course, person["user"])
                 rest = place["todo"][_PEOPLE_A_PAGE:]
                 following = place | {"todo": rest} if rest or place["next"] else None
             elif place["step"] == "graded" and since is not None:
                 following = await self._graded(course, place, since)
             else:
                 answer = await self._api.roster(course, place["next"], ("active", "completed"))
-                todo = [p for row in answer.array() if (p := canvas_progress.to_ask(row, since, place["graded"]))]
+                anyway = {*place["graded"], *refused.people(course)}
+                todo = [p for row in answer.array() if (p := canvas_progress.to_ask(row, since, anyway))]
                 link = answer.next_link()
-                place = place | {"step": "roster", "started": place["started"] or reading.iso(answer.told_at())}
+                place = place | {"step": ROSTER, "started": place["started"] or reading.iso(answer.told_at())}
                 following = place | {"next": link, "todo": todo} if link or todo else None
         except PartnerError as error:
             only_here(error)
+            if not error.extra.get("gone"):
+                place["refused"] = refused.with_list(place["refused"], course, place["step"])
             if place["step"] == "graded":
-                following = place | {"step": "roster", "next": None}
+                following = place | {"step": ROSTER, "next": None}
             elif not error.extra.get("gone"):
                 rejected.append(({"course": course}, error.detail))
         if following is None:
@@ -253,9 +260,9 @@ class Canvas(Connector):
             if another is None:
                 # Of a site that tells no time, everything is asked again.
                 started = reading.moment(place["started"])
-                mark = {"since": (started - _OVERLAP).isoformat()} if started else scope.since
+                mark = refused.mark(reading.iso(started - _OVERLAP) if started else None, place["refused"])
                 return Page(records, watermark=mark, rejected=rejected)
-            following = _start(another, scope, place["started"])
+            following = _start(another, refused) | {name: place[name] for name in ("started", "refused")}
         return Page(records, next=following, rejected=rejected)
 
     async def _graded(self, course: str, place: Cursor, since: datetime) -> Cursor:
@@ -264,7 +271,7 @@ class Canvas(Connector):
         people = {reading.text(reading.field(row, "user_id")) for row in answer.array()}
         link = answer.next_link()
         return place | {
-            "step": "graded" if link else "roster",
+            "step": "graded" if link else ROSTER,
             "next": link,
             "graded": sorted({*place["graded"], *(p for p in people if p)}),
             "started": place["started"] or reading.iso(answer.told_at()),
@@ -395,9 +402,10 @@ class Canvas(Connector):
         return unsigned(delivery.body)
 
 
-def _start(course: str, scope: Scope, started: str | None) -> Cursor:
-    step = "roster" if scope.since is None else "graded"
-    return {"course": course, "step": step, "next": None, "graded": [], "todo": [], "started": started}
+def _start(course: str, refused: Refused) -> Cursor:
+    """At the start of a course: its roster where everybody is to be asked about, else whose work was graded."""
+    step = ROSTER if refused.since(course) is None else "graded"
+    return {"course": course, "step": step, "next": None, "graded": [], "todo": [], "started": None}
 
 
 def _way_in(config: Config) -> Authorise:

@@ -39,6 +39,7 @@ from courseyard.partners.moodle_api import (
     only_here,
 )
 from courseyard.partners.records import Course, Enrolment, Record, User
+from courseyard.partners.refused import Refused
 
 # A page ends after so many calls for people, so that what was read is written often.
 _CALLS_A_PAGE = 9
@@ -234,14 +235,15 @@ class Moodle(Connector):
         return Page(records, next=place, rejected=refused + rejected, complete=place is None and whole)
 
     async def _people(self, cursor: Cursor | None, scope: Scope, ask: _Ask) -> Page:
-        """Ask about each person whose last access to a course moved: a page reads a piece of a roster, the next ones
-        ask about a few people of it each.
+        """Ask about each person whose last access to a course moved, or who was refused in the last run: a page reads a
+        piece of a roster, the next ones ask about a few people of it each.
         """
         course = cursor["course"] if cursor else scope.after(None)
         if course is None:
             return Page([], watermark=scope.since)
         offset, todo = (cursor["offset"], cursor["todo"]) if cursor else (0, [])
-        started = cursor["started"] if cursor else None
+        started, so_far = (cursor["started"], cursor.get("refused", [])) if cursor else (None, [])
+        refused = Refused(scope.since)
         records: list[Record] = []
         rejected: list[tuple[Any, str]] = []
 
@@ -255,6 +257,7 @@ class Moodle(Connector):
             except PartnerError as error:
                 only_here(error)
                 rejected.append(({"course": course, "user": user.external_id}, error.detail))
+                so_far = refused.with_person(so_far, course, user.external_id)
 
         if not todo:
             rows: list[Any] = []
@@ -266,7 +269,9 @@ class Moodle(Connector):
                 only_here(error)
                 if not is_gone(error):
                     rejected.append(({"course": course}, error.detail))
-            rest = list(moodle_records.moved(rows, reading.number(reading.field(scope.since, "since"))))
+                    so_far = refused.with_list(so_far, course)
+            since = reading.number(refused.since(course))
+            rest = list(moodle_records.moved(rows, since, refused.people(course)))
             offset = offset + ROSTER_ROWS if len(rows) == ROSTER_ROWS else None
 
         following: str | None = course
@@ -275,9 +280,9 @@ class Moodle(Connector):
         if following is None:
             # Of a site that tells no time, everything is asked again.
             began = reading.moment(started)
-            since = {"since": (began - _OVERLAP).timestamp()} if began else scope.since
-            return Page(records, watermark=since, rejected=rejected)
-        place = {"course": following, "offset": offset, "todo": rest, "started": started}
+            mark = refused.mark((began - _OVERLAP).timestamp() if began else None, so_far)
+            return Page(records, watermark=mark, rejected=rejected)
+        place = {"course": following, "offset": offset, "todo": rest, "started": started, "refused": so_far}
         return Page(records, next=place, rejected=rejected)
 
     async def _progress(self, course: str, user: User, accessed: datetime | None) -> list[Record]:
