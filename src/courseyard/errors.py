@@ -193,6 +193,13 @@ class PackageInactiveError(ConflictError):
     hint = "Ask an administrator to set the package active."
 
 
+class RunStandsError(ConflictError):
+    """Another run of this partner is on."""
+
+    code = "run-stands"
+    hint = "Begin it again when that one is done, or cancel that one on its page."
+
+
 class PrerequisiteOpenError(ConflictError):
     """Another course comes first."""
 

@@ -24,10 +24,13 @@ from courseyard.partners.hub import Hub
 
 log = structlog.get_logger()
 
-QUEUE = "courseyard"
+QUEUE, SYNCS, OUTBOXES = "courseyard", "syncs", "outboxes"
 
-# One sync beside deliveries and small jobs; the database pool of the web is not theirs.
-_CONCURRENCY = 4
+# Jobs at work at once. What waits for partners has queues of its own: some that hang must not keep the clock and the
+# deliveries from their turn, nor others from theirs. The database pool of the web is not theirs.
+_CONCURRENCY = {QUEUE: 4, SYNCS: 6, OUTBOXES: 4}
+# The queue's own connections: one that listens for each queue; jobs need one only to be taken and ended.
+_POOL_SIZE = 8
 _POLL_SECONDS = 2.0
 
 # A worker that has not been heard of for this long is dead, and its jobs go to another one.
@@ -69,22 +72,31 @@ class Jobs:
             await _rescue(app)
             await _each(self._seal_anew)
             await stack.enter_async_context(_rescuing(app))
-            await app.run_worker_async(
-                queues=[QUEUE],
-                concurrency=_CONCURRENCY,
-                install_signal_handlers=False,
-                fetch_job_polling_interval=_POLL_SECONDS,
-                shutdown_graceful_timeout=10,
-                stalled_worker_timeout=_STALLED_SECONDS,
-                delete_jobs="successful",
-            )
+            async with asyncio.TaskGroup() as workers:
+                for queue, concurrency in _CONCURRENCY.items():
+                    workers.create_task(
+                        app.run_worker_async(
+                            queues=[queue],
+                            name=queue,
+                            concurrency=concurrency,
+                            install_signal_handlers=False,
+                            fetch_job_polling_interval=_POLL_SECONDS,
+                            shutdown_graceful_timeout=10,
+                            stalled_worker_timeout=_STALLED_SECONDS,
+                            delete_jobs="successful",
+                        )
+                    )
 
     async def drain(self) -> None:
         """Work until nothing is left that could be done now."""
         async with self._app().open_async() as app:
             await _rescue(app)
             await app.run_worker_async(
-                queues=[QUEUE], wait=False, install_signal_handlers=False, listen_notify=False, delete_jobs="successful"
+                queues=list(_CONCURRENCY),
+                wait=False,
+                install_signal_handlers=False,
+                listen_notify=False,
+                delete_jobs="successful",
             )
 
     async def _seal_anew(self) -> None:
@@ -98,7 +110,7 @@ class Jobs:
             await connection.commit()
 
         connector = procrastinate.PsycopgConnector(
-            conninfo=self._url, min_size=1, max_size=_CONCURRENCY + 2, configure=find_tables
+            conninfo=self._url, min_size=1, max_size=_POOL_SIZE, configure=find_tables
         )
         app = procrastinate.App(connector=connector)
         _register(app, self._hub)
@@ -106,7 +118,7 @@ class Jobs:
 
 
 def _register(app: procrastinate.App, hub: Hub) -> None:
-    @app.task(name="sync_run", queue=QUEUE, retry=_IF_PASSING, pass_context=True)
+    @app.task(name="sync_run", queue=SYNCS, retry=_IF_PASSING, pass_context=True)
     async def sync_run(context: JobContext, run_id: str) -> None:
         attempts = context.job.attempts if context.job else 0
         await hub.syncs.work(run_id, last_try=attempts >= SYNC_TRIES - 1)
@@ -117,7 +129,7 @@ def _register(app: procrastinate.App, hub: Hub) -> None:
         await hub.schedule.work_inbox(provider_id)
         await hub.enrolling.settle()
 
-    @app.task(name="partner_outbox", queue=QUEUE, retry=_IF_STOPPED)
+    @app.task(name="partner_outbox", queue=OUTBOXES, retry=_IF_STOPPED)
     async def partner_outbox(provider_id: str) -> None:
         await hub.outbox.work(provider_id)
 
@@ -165,7 +177,7 @@ async def _rescuing(app: procrastinate.App) -> AsyncIterator[None]:
 
 async def _rescue(app: procrastinate.App) -> None:
     """Give jobs whose worker died back to the queue."""
-    for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=_STALLED_SECONDS):
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_SECONDS):
         log.warning("jobs: taking up a job whose worker is gone", task=job.task_name)
         try:
             await app.job_manager.retry_job(job)

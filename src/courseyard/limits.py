@@ -147,6 +147,9 @@ PARTNER_FILE_SETTLE_SECONDS = 30
 # Columns of a partner's table; the widest reports seen have some 120.
 MAX_PARTNER_COLUMNS = 500
 
+# An identifier at a partner, in UTF-8. Two make the key of a module, and an index of PostgreSQL holds 2,704 bytes.
+MAX_PARTNER_KEY_BYTES = 1_000
+
 # Records written by one call: large enough that round trips do not count, small enough that a lock is short.
 SYNC_BATCH_RECORDS = 1_000
 
@@ -185,6 +188,9 @@ WEBHOOK_RETRIES = tuple(
     for seconds in (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
 )
 WEBHOOK_TIMEOUT_SECONDS = 15.0
+
+# A receiver that does not answer is left alone so long: others do not wait for it, and it is asked about once a minute.
+WEBHOOK_REST = timedelta(seconds=30)
 
 # A receiver that has not accepted anything for this long is switched off, and the page says so.
 WEBHOOK_DISABLE_AFTER = timedelta(days=5)

@@ -148,7 +148,7 @@ def test_two_workers_share_a_queue_and_no_run(
     run_id = begin(own, partner)
     gate.wait_until_reached()
     until = time.monotonic() + 15
-    while own.sql("select count(*) from jobs.procrastinate_workers") != [(2,)]:
+    while own.sql("select count(*) from jobs.procrastinate_workers") != [(6,)]:
         assert time.monotonic() < until
         time.sleep(0.1)
     gate.open()

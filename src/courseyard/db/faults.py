@@ -91,6 +91,8 @@ def as_domain_error(error: psycopg.Error) -> CourseyardError | None:
         # The last: a code that the driver does not know is one of somebody's own triggers.
         # A rule of the organisation's own on one of its tables; a constraint's primary message holds no values.
         return ConflictError(f"The database refuses this: {error.diag.message_primary}.")
+    if isinstance(error, pg.ProgramLimitExceeded):
+        return InvalidInputError(f"A value is too long for what the database can index: {error.diag.message_primary}.")
     if isinstance(error, pg.StringDataRightTruncation):
         return InvalidInputError(f"A value is too long for its column: {error.diag.message_primary}.")
     if isinstance(error, _BAD_VALUES) or (isinstance(error, psycopg.DataError) and error.sqlstate is None):

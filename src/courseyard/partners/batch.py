@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from courseyard.limits import SYNC_BATCH_RECORDS
+from courseyard.limits import MAX_PARTNER_KEY_BYTES, SYNC_BATCH_RECORDS
 from courseyard.partners.connector import Stream
 from courseyard.partners.records import Course, Credential, Enrolment, Gone, ModuleProgress, Record, to_json
 
@@ -66,6 +66,15 @@ def batches(records: Iterable[Record], now: datetime) -> list[list[Record]]:
     ordered = [sorted(some, key=lambda record: _ORDER[type(record)]) for some in rounds]
     size = SYNC_BATCH_RECORDS
     return [some[i : i + size] for some in ordered for i in range(0, len(some), size)]
+
+
+def keyless(record: Record) -> str | None:
+    """Why a record cannot be kept by its partner's identifiers; None where it can."""
+    ids = [record.enrolment, record.module_id] if isinstance(record, ModuleProgress) else [record.external_id]
+    ids += [record.user.external_id] if isinstance(record, Enrolment | Credential) else []
+    if any(len(identifier.encode()) > MAX_PARTNER_KEY_BYTES for identifier in ids):
+        return f"An identifier is longer than {MAX_PARTNER_KEY_BYTES:,} bytes."
+    return None
 
 
 def batch_of(records: Sequence[Record]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from courseyard.db import Database
-from courseyard.errors import CourseyardError, NotFoundError
+from courseyard.errors import NotFoundError, RequestError, SetupError
 from courseyard.partners.ports import MakePerson
 from courseyard.partners.runs import Runs
 
@@ -24,9 +24,11 @@ async def make_unknown(
             continue
         try:
             profile_id = await make_person(unknown["email"], unknown["name"], unknown["sis_id"])
-        except CourseyardError as error:
+        except (RequestError, SetupError) as error:
             log.warning("partners: a person cannot be made", provider_id=provider_id, reason=error.detail)
-            return
+            if isinstance(error, SetupError):
+                return
+            continue
         await db.run(
             "partners.link_person", provider_id=provider_id, external_id=unknown["external_id"],
             profile_id=profile_id, email=unknown["email"], full_name=unknown["name"], rule="made",

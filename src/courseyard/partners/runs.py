@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from courseyard.db import Database, Queries
-from courseyard.errors import ConflictError, NotFoundError, PartnerCannotError, PartnerError
+from courseyard.errors import ConflictError, NotFoundError, PartnerCannotError, PartnerError, RunStandsError
 from courseyard.partners.connector import Stream
 from courseyard.partners.providers import Provider, Providers
 from courseyard.partners.sources import open_source
@@ -34,7 +34,7 @@ class Runs:
     ) -> str:
         """Put a run into the queue: of these streams, or of all that the partner has; its id.
 
-        A run of the same provider that waits or works already is returned instead, unless it is another kind of run.
+        A run of the same provider that waits or works already is returned instead, whatever it does; see ``begin``.
 
         Raises:
             NotFoundError: no such provider.
@@ -75,6 +75,29 @@ class Runs:
             return not await open_source(self._providers.upload_location(provider.id)).list()
         except PartnerError:
             return False
+
+    async def begin(
+        self,
+        provider_id: str,
+        streams: Sequence[Stream] = (),
+        *,
+        drift: bool = False,
+        dry_run: bool = False,
+        requested_by: str | None = None,
+    ) -> str:
+        """The same, for whoever wants just this: a run that stands is returned only if it does all that is asked for.
+
+        Raises:
+            RunStandsError: another run is on, which is not what is asked for; ``extra["run_id"]`` is it.
+        """
+        run_id = await self.start(provider_id, streams, drift=drift, dry_run=dry_run, requested_by=requested_by)
+        run = await self.run(run_id)
+        wanted = streams or (await self._providers.get(provider_id)).connector.capabilities.streams
+        same = (run["mode"] == "drift", run["dry_run"]) == (drift, dry_run)
+        if same and {stream.value for stream in wanted} <= set(run["streams"]):
+            return run_id
+        what = "A dry run" if run["dry_run"] else "A check for drift" if run["mode"] == "drift" else "A sync"
+        raise RunStandsError(f"{what} of {run['provider_name']} is on, so this one was not begun.", run_id=run_id)
 
     async def replay(self, provider_id: str, requested_by: str | None) -> str:
         """Put a run into the queue that tries everything again that could not be written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from courseyard.db import Database
-from courseyard.errors import CourseyardError
+from courseyard.errors import CourseyardError, RunStandsError
 from courseyard.limits import INBOX_LIFETIME
 from courseyard.partners.ports import Emit
 from courseyard.partners.runs import WEBHOOK, Runs, defer_run
@@ -22,10 +22,12 @@ class Schedule:
 
     async def minute(self) -> None:
         """Start what is due, and say what has grown stale."""
+        # The nightly comparison first: it brings what a sync would. Where a sync is on, its turn comes after that.
+        for due in await self._db.all("sync.due_drift"):
+            if await self._start(due["provider_id"], drift=True):
+                await self._db.run("sync.drift_begun", provider_id=due["provider_id"])
         for due in await self._db.all("sync.due"):
             await self._start(due["provider_id"], drift=False)
-        for due in await self._db.all("sync.due_drift"):
-            await self._start(due["provider_id"], drift=True)
         for orphan in await self._db.all("sync.orphaned_runs"):
             await defer_run(self._db, orphan["provider_id"], orphan["id"])
         for waiting in await self._db.all("sync.due_inboxes"):
@@ -58,9 +60,12 @@ class Schedule:
         if started is not None:
             await self._syncs.work(started["id"])
 
-    async def _start(self, provider_id: str, *, drift: bool) -> None:
+    async def _start(self, provider_id: str, *, drift: bool) -> bool:
+        """Whether a run is on its way, or there is nothing to be late with: push only, or of a kind that is gone."""
         try:
-            await self._runs.start(provider_id, drift=drift)
+            await self._runs.begin(provider_id, drift=drift)
+        except RunStandsError:
+            return False
         except CourseyardError:
-            # A provider that cannot be fetched from (push only, or of a kind that is gone) has nothing to be late with.
-            return
+            return True
+        return True

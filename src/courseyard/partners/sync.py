@@ -38,7 +38,7 @@ from courseyard.limits import (
     MIN_LISTED_SHARE,
     SYNC_BATCH_RECORDS,
 )
-from courseyard.partners.batch import LISTED, batch_of, batches, digest_of, item_of, key_of
+from courseyard.partners.batch import LISTED, batch_of, batches, digest_of, item_of, key_of, keyless
 from courseyard.partners.connector import Connector, Cursor, Page, Scope, Stream
 from courseyard.partners.fields import mapped
 from courseyard.partners.identity import make_unknown
@@ -46,7 +46,7 @@ from courseyard.partners.ports import Emit, MakePerson
 from courseyard.partners.providers import Provider, Providers
 from courseyard.partners.reading import storable
 from courseyard.partners.records import Course, Enrolment, Gone, Record, from_json, to_json
-from courseyard.partners.runs import REPLAY
+from courseyard.partners.runs import REPLAY, WEBHOOK
 
 log = structlog.get_logger()
 
@@ -201,8 +201,7 @@ class Syncs:
             "total": page.total,
         }
         await self._reject(run, stream, page.rejected)
-        mapping = run.provider.settings.field_mapping
-        calls = batches((mapped(record, mapping) for record in page.records), self._clock()) or [[]]
+        calls = batches(await self._kept(run, stream, page.records), self._clock()) or [[]]
         for number, records in enumerate(calls, 1):
             await self._apply(run, records, place if number == len(calls) else None)
 
@@ -373,6 +372,15 @@ class Syncs:
         if rejected:
             await self._db.run("sync.count_rejected", run_id=run.id, n=len(rejected))
 
+    async def _kept(self, run: _Run, stream: Stream | None, records: Sequence[Record]) -> list[Record]:
+        """The records as the field mapping makes them, without those that no key of ours can hold."""
+        found = [mapped(record, run.provider.settings.field_mapping) for record in records]
+        reasons = [keyless(record) for record in found]
+        await self._reject(
+            run, stream, [(to_json(r), reason) for r, reason in zip(found, reasons, strict=True) if reason]
+        )
+        return [record for record, reason in zip(found, reasons, strict=True) if not reason]
+
     async def _fail(self, run: _Run, kind: str, key: str, record: Any, code: str, reason: str) -> None:
         if run.dry:
             return
@@ -393,8 +401,7 @@ class Syncs:
             for delivery in waiting:
                 await self._reject(run, None, [(raw, reason) for raw, reason in delivery["rejected"]])
                 records += [from_json(document) for document in delivery["records"]]
-            mapping = run.provider.settings.field_mapping
-            for some in batches((mapped(record, mapping) for record in records), self._clock()):
+            for some in batches(await self._kept(run, None, records), self._clock()):
                 await self._apply(run, some, None)
             await self._db.run("sync.inbox_done", run_id=run.id, ids=[delivery["id"] for delivery in waiting])
             if len(waiting) < 50:
@@ -434,6 +441,9 @@ class Syncs:
         data = {"counts": standing["counts"], "problems": run.problems, "waiting_because": None}
         done = await self._db.one("sync.finish", run_id=run.id, token=run.token, status=status, error=error, data=data)
         if done is None or run.dry or status == "cancelled" or run.mode == REPLAY:
+            return
+        # A partner that is asked may fail to answer, whatever it pushes.
+        if run.mode == WEBHOOK and run.provider.connector.capabilities.streams:
             return
         settled = await self._db.one("sync.settle_provider", provider_id=run.provider.id, failed=status == "failed")
         in_a_row = settled["failures_in_a_row"] if settled else 0

@@ -22,7 +22,13 @@ from standardwebhooks import Webhook
 from courseyard.datamodel import summarise
 from courseyard.db import Database
 from courseyard.errors import CredentialsKeyError, InvalidInputError, NotFoundError
-from courseyard.limits import WEBHOOK_DISABLE_AFTER, WEBHOOK_LOG_LIFETIME, WEBHOOK_RETRIES, WEBHOOK_TIMEOUT_SECONDS
+from courseyard.limits import (
+    WEBHOOK_DISABLE_AFTER,
+    WEBHOOK_LOG_LIFETIME,
+    WEBHOOK_REST,
+    WEBHOOK_RETRIES,
+    WEBHOOK_TIMEOUT_SECONDS,
+)
 from courseyard.partners.sealing import Sealing
 
 log = structlog.get_logger()
@@ -148,7 +154,10 @@ class Webhooks:
         return count
 
     async def deliver(self) -> None:
-        """Send what is due until nothing is. Two at once take different notices."""
+        """Send what is due until nothing is; a receiver that does not answer is left alone for a while.
+
+        Two at once take different notices.
+        """
         while True:
             due = await self._db.all("webhooks.take", limit=_BATCH, give_back=_GIVE_BACK)
             if not due:
@@ -160,9 +169,9 @@ class Webhooks:
             await asyncio.gather(*(self._deliver_all(notices) for notices in by_endpoint.values()))
 
     async def minute(self) -> None:
-        """Once a minute: what is due again after a failure."""
+        """Once a minute: what is due again after a failure. In a job of its own, for receivers may take their time."""
         if await self._db.one("webhooks.any_due") is not None:
-            await self.deliver()
+            await self._wake()
 
     async def day(self) -> None:
         """Forget old deliveries."""
@@ -176,28 +185,33 @@ class Webhooks:
 
     async def _wake(self) -> None:
         await self._db.run(
-            "sync.defer", task="deliver_webhooks", args={}, lock=None, queueing_lock="deliver_webhooks", at=None
-        )
+            "sync.defer", task="deliver_webhooks", args={}, lock="deliver_webhooks", queueing_lock="deliver_webhooks",
+            at=None,
+        )  # fmt: skip
 
     async def _deliver_all(self, notices: Sequence[Mapping[str, Any]]) -> None:
-        for notice in notices:
-            await self._deliver(notice)
+        for number, notice in enumerate(notices, 1):
+            if not await self._deliver(notice):
+                await self._db.run("webhooks.give_back", ids=[left["id"] for left in notices[number:]])
+                return
 
-    async def _deliver(self, notice: Mapping[str, Any]) -> None:
+    async def _deliver(self, notice: Mapping[str, Any]) -> bool:
+        """One try; whether the receiver is there, whatever it answered."""
         body = notice["body"] or await self._first_body(notice)
         if body is None:
             await self._db.run("webhooks.dropped", notice_id=notice["id"])
-            return
+            return True
         status, error = await self._send(notice, body)
         if error is None:
             await self._db.run("webhooks.delivered", notice_id=notice["id"], status=status)
-            return
-        waits = WEBHOOK_RETRIES
+            return True
+        waits, there = WEBHOOK_RETRIES, status is not None and status < 500 and status != 429
         await self._db.run(
             "webhooks.not_delivered", notice_id=notice["id"], status=status, error=error, gone=status == 410,
             again_in=waits[notice["tries"] - 1] if notice["tries"] <= len(waits) else None,
-            disable_after=WEBHOOK_DISABLE_AFTER,
+            disable_after=WEBHOOK_DISABLE_AFTER, rest=None if there else WEBHOOK_REST,
         )  # fmt: skip
+        return there
 
     async def _send(self, notice: Mapping[str, Any], body: str) -> tuple[int | None, str | None]:
         """One try: the status, and what went wrong."""

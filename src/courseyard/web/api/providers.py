@@ -118,8 +118,10 @@ async def check_provider(svc: Svc, caller: Admin, provider_id: Id) -> list[Check
 
 @providers.post("/{provider_id}/sync", status_code=202, responses=problems(404, 409, 422))
 async def start_sync(svc: Svc, caller: Admin, provider_id: Id, body: SyncRequest) -> RunStarted:
-    """Put a run into the queue. One of this partner that waits or works already is answered instead."""
-    run_id = await svc.hub.runs.start(
+    """Put a run into the queue. One of this partner that waits or works already is answered instead if it does all that
+    is asked for; while another one is on (a dry run, a check for drift) the answer is 409 with its ``run_id``.
+    """
+    run_id = await svc.hub.runs.begin(
         str(provider_id),
         [Stream(name) for name in body.streams],
         drift=body.drift,

@@ -11,6 +11,8 @@ create table if not exists courseyard.webhook_endpoints (
   secret text not null,
   active boolean not null default true,
   failing_since timestamptz,
+  -- A receiver that does not answer is left alone until then.
+  rest_until timestamptz,
   disabled_because text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -41,7 +43,7 @@ create table if not exists courseyard.webhook_notices (
 -- News about a subject that nobody has been told yet is one notice, however often it changes until then.
 create unique index if not exists webhook_notices_untold_key
   on courseyard.webhook_notices (endpoint_id, type, subject, subject_id) where body is null and state = 'waiting' and subject <> '';
-create index if not exists webhook_notices_due_idx on courseyard.webhook_notices (next_try_at)
+create index if not exists webhook_notices_due_idx on courseyard.webhook_notices (endpoint_id, place)
   where state in ('waiting', 'sending');
 create index if not exists webhook_notices_endpoint_idx on courseyard.webhook_notices (endpoint_id, place desc);
 

@@ -8,8 +8,7 @@ select l.id::text as id, l.provider_name::text as name, s.kind, to_jsonb(l) ->> 
   r.id::text as run_id, r.status as run_status, r.sync_type as run_type, r.started_at as run_started_at,
   r.completed_at as run_completed_at, f.id::text as failed_run_id, f.error_message as failed_because,
   (select min(c.finished_at) from courseyard.sync_cursors as c where c.provider_id = l.id) as oldest_finish,
-  (select max(coalesce(c.data_at, c.finished_at)) from courseyard.sync_cursors as c where c.provider_id = l.id)
-    as data_at,
+  courseyard.partner_data_at_v1(l.id) as data_at,
   (select count(*) from courseyard.partner_people as p where p.provider_id = l.id and p.state = 'waiting') as waiting_people,
   (select count(*) from courseyard.sync_failures as f where f.provider_id = l.id and f.resolved_at is null) as open_failures,
   (select count(*) from courseyard.partner_outbox as o where o.provider_id = l.id and o.state = 'failed') as failed_requests,

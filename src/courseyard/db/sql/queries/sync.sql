@@ -101,7 +101,11 @@ update public.lms_sync_log as l set sync_data = coalesce(l.sync_data, '{}') || %
 update courseyard.partner_settings as s set
   failures_in_a_row = case when %(failed)s then s.failures_in_a_row + 1 else 0 end,
   failing_since = case when %(failed)s then coalesce(s.failing_since, now()) end,
-  stale_since = case when %(failed)s then s.stale_since end
+  -- A run that brought nothing newer leaves old data old.
+  stale_since = case
+    when courseyard.partner_data_at_v1(s.provider_id) < now() - make_interval(mins => s.stale_after_minutes)
+      then s.stale_since
+  end
 where s.provider_id = %(provider_id)s
 returning s.failures_in_a_row;
 
@@ -201,11 +205,16 @@ where l.id = s.provider_id and s.schedule_minutes is not null and not s.paused
 returning s.provider_id::text as provider_id;
 
 -- name: due_drift
+select s.provider_id::text as provider_id from courseyard.partner_settings as s
+join public.partner_lms_providers as l on l.id = s.provider_id
+where s.schedule_minutes is not null and not s.paused and coalesce(s.next_drift_at, '-infinity') <= now()
+  and coalesce((to_jsonb(l) ->> 'active')::boolean, (to_jsonb(l) ->> 'is_active')::boolean, true);
+
+-- name: drift_begun
 update courseyard.partner_settings as s set
   next_drift_at = date_trunc('day', now()) + interval '1 day 2 hours'
     + make_interval(mins => (abs(hashtext(s.provider_id::text)) %% 180))
-where s.schedule_minutes is not null and not s.paused and coalesce(s.next_drift_at, '-infinity') <= now()
-returning s.provider_id::text as provider_id, s.next_drift_at;
+where s.provider_id = %(provider_id)s;
 
 -- name: due_inboxes
 select distinct i.provider_id::text as provider_id from courseyard.partner_inbox as i
@@ -216,8 +225,9 @@ where i.done_at is null;
 update courseyard.partner_settings as s set stale_since = now()
 from public.partner_lms_providers as l
 where l.id = s.provider_id and s.stale_since is null and s.schedule_minutes is not null and not s.paused
-  and coalesce((select max(coalesce(c.data_at, c.finished_at)) from courseyard.sync_cursors as c
-    where c.provider_id = s.provider_id), s.created_at) < now() - make_interval(mins => s.stale_after_minutes)
+  and coalesce((to_jsonb(l) ->> 'active')::boolean, (to_jsonb(l) ->> 'is_active')::boolean, true)
+  and coalesce(courseyard.partner_data_at_v1(s.provider_id), s.created_at)
+    < now() - make_interval(mins => s.stale_after_minutes)
 returning s.provider_id::text as provider_id, l.provider_name::text as name;
 
 -- name: orphaned_runs
@@ -272,8 +282,7 @@ cross join lateral (values
   ('provider_failed_runs_in_a_row', s.failures_in_a_row::float8),
   ('provider_paused', s.paused::integer::float8),
   ('provider_stale', (s.stale_since is not null)::integer::float8),
-  ('provider_data_age_seconds', (select extract(epoch from now() - max(coalesce(c.data_at, c.finished_at)))::float8
-    from courseyard.sync_cursors as c where c.provider_id = l.id)),
+  ('provider_data_age_seconds', extract(epoch from now() - courseyard.partner_data_at_v1(l.id))::float8),
   ('provider_records_waiting', (select count(*)::float8 from courseyard.sync_failures as f
     where f.provider_id = l.id and f.resolved_at is null)),
   ('provider_accounts_waiting', (select count(*)::float8 from courseyard.partner_people as p

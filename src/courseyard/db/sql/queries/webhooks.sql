@@ -70,10 +70,15 @@ on conflict do nothing;
 update courseyard.webhook_notices as n set state = 'sending', tries = n.tries + 1,
   next_try_at = now() + %(give_back)s
 from (
-  select d.id from courseyard.webhook_notices as d
-  join courseyard.webhook_endpoints as e on e.id = d.endpoint_id and e.active
-  where d.state in ('waiting', 'sending') and d.next_try_at <= now()
-  order by d.place limit %(limit)s for update of d skip locked
+  select d.id from courseyard.webhook_endpoints as e
+  cross join lateral (
+    select w.id from courseyard.webhook_notices as w
+    where w.endpoint_id = e.id and w.state in ('waiting', 'sending') and w.next_try_at <= now()
+    -- A receiver that fails is tried with one.
+    order by w.place limit case when e.failing_since is null then %(limit)s else 1 end
+    for update skip locked
+  ) as d
+  where e.active and coalesce(e.rest_until, now()) <= now()
 ) as due, courseyard.webhook_endpoints as e
 where n.id = due.id and e.id = n.endpoint_id
 returning n.id::text as id, n.place, n.endpoint_id::text as endpoint_id, n.type, n.subject, n.subject_id, n.body, n.tries,
@@ -88,7 +93,7 @@ with told as (
   update courseyard.webhook_notices as n set state = 'delivered', done_at = now(), last_status = %(status)s, last_error = null
   where n.id = %(notice_id)s returning n.endpoint_id
 )
-update courseyard.webhook_endpoints as e set failing_since = null
+update courseyard.webhook_endpoints as e set failing_since = null, rest_until = null
 from told where e.id = told.endpoint_id and e.failing_since is not null;
 
 -- name: not_delivered
@@ -101,6 +106,7 @@ with told as (
   where n.id = %(notice_id)s returning n.endpoint_id
 )
 update courseyard.webhook_endpoints as e set failing_since = coalesce(e.failing_since, now()),
+  rest_until = now() + %(rest)s::interval,
   active = e.active and not (%(gone)s or coalesce(e.failing_since, now()) < now() - %(disable_after)s),
   disabled_because = case
     when %(gone)s then 'The receiver answered that it is gone (410).'
@@ -109,17 +115,23 @@ update courseyard.webhook_endpoints as e set failing_since = coalesce(e.failing_
   end
 from told where e.id = told.endpoint_id;
 
+-- name: give_back
+-- Taken and not sent, because the receiver did not answer to the one before.
+update courseyard.webhook_notices set state = 'waiting', tries = tries - 1, next_try_at = now()
+where id = any(%(ids)s::uuid[]) and state = 'sending';
+
 -- name: dropped
 update courseyard.webhook_notices set state = 'dropped', done_at = now() where id = %(notice_id)s;
 
 -- name: try_again
+with awake as (update courseyard.webhook_endpoints set rest_until = null where id = %(endpoint_id)s)
 update courseyard.webhook_notices set state = 'waiting', next_try_at = now(), done_at = null
 where endpoint_id = %(endpoint_id)s and state in ('waiting', 'failed')
   and (%(notice_id)s::uuid is null or id = %(notice_id)s);
 
 -- name: any_due
 select from courseyard.webhook_notices as n join courseyard.webhook_endpoints as e on e.id = n.endpoint_id and e.active
-where n.state in ('waiting', 'sending') and n.next_try_at <= now() limit 1;
+where n.state in ('waiting', 'sending') and n.next_try_at <= now() and coalesce(e.rest_until, now()) <= now() limit 1;
 
 -- name: prune
 delete from courseyard.webhook_notices where done_at < now() - %(age)s;
