@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -504,6 +505,27 @@ async def test_an_enrolment_by_a_cohort_cannot_be_ended_from_here(site: Site, mo
 async def test_launch_opens_the_course(moodle: Callable[..., Connector]) -> None:
     url = await moodle().launch_url("21:11", ANNA, "21", None)
     assert url.endswith("/moodle/course/view.php?id=21")
+
+
+@pytest.mark.parametrize("mapped_by", ["id", "email", "idnumber"])
+async def test_launch_signs_people_in_where_the_site_has_the_plugin(
+    moodle: Callable[..., Connector], site: Site, mapped_by: str
+) -> None:
+    connector = moodle(sign_on=mapped_by)
+    site.mapped_by, site.login_at = mapped_by, connector.client.base_url
+    page = connector.client.base_url + "/course/view.php?id=21"
+    assert await connector.launch_url("21:11", ANNA, "21", None) == (
+        f"{site.login_at}/auth/userkey/login.php?key=key-of-11&wantsurl={quote(page, safe='')}"
+    )
+    # Whom the site does not know, or whose address is not known here, signs in there; so does everybody if it lies.
+    stranger = User(external_id="99", email=None)
+    assert await connector.launch_url("21:99", stranger, "21", None) == page
+    site.login_at = "https://elsewhere.example.org"
+    assert await connector.launch_url("21:11", ANNA, "21", None) == page
+    site.functions.discard("auth_userkey_request_login_url")
+    assert await connector.launch_url("21:11", ANNA, "21", None) == page
+    told = {check.what: check.state for check in await connector.check()}
+    assert told["No single sign-on: the token's service lacks auth_userkey_request_login_url."] == "failed"
 
 
 scalars = st.one_of(

@@ -35,6 +35,8 @@ class Function(StrEnum):
     THEIR_COURSES = "core_enrol_get_users_courses"
     ENROL = "enrol_manual_enrol_users"
     WITHDRAW = "enrol_manual_unenrol_users"
+    # Of the plugin auth_userkey.
+    SIGN_IN = "auth_userkey_request_login_url"
 
 
 # The functions that the external service must have: what each is for, and whether nothing much goes without it.

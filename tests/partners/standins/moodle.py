@@ -58,6 +58,7 @@ PARAMETERS: dict[str, dict[str, bool]] = {
     "core_user_create_users": {"users": True},
     "enrol_manual_enrol_users": {"enrolments": True},
     "enrol_manual_unenrol_users": {"enrolments": True},
+    "auth_userkey_request_login_url": {"user": True},
 }
 ACCOUNT = {
     "username", "password", "createpassword", "firstname", "lastname", "email", "auth", "idnumber", "lang", "city",
@@ -85,6 +86,9 @@ class Site:
     completed: dict[tuple[int, int], Any] = field(default_factory=dict)
     grades: dict[tuple[int, int], Any] = field(default_factory=dict)
     badges: dict[int, list[Any]] = field(default_factory=dict)
+    # Of the plugin auth_userkey: the mapping field, and whose link is what.
+    mapped_by: str = "email"
+    login_at: str = ""
     # package to its SCOs; (SCO, user) to the number of the last attempt and its tracks
     scos: dict[int, list[int]] = field(default_factory=dict)
     tracks: dict[tuple[int, int], tuple[int, dict[str, str]]] = field(default_factory=dict)
@@ -148,6 +152,14 @@ class Site:
             "downloadfiles": 0, "uploadfiles": 0, "release": "4.5.2 (Build: 20250210)", "version": "2024100702",
             "mobilecssurl": "", "advancedfeatures": [], "usercanmanageownfiles": True, "userquota": 0, "usermaxuploadfilesize": -1,
         }  # fmt: skip
+
+    def auth_userkey_request_login_url(self, user: dict[str, str]) -> Any:
+        if set(user) != {self.mapped_by}:
+            raise bad_parameter(f"user => Missing required key in single structure: {self.mapped_by}")
+        found = [one for one in self.users.values() if str(one[self.mapped_by]) == user[self.mapped_by]]
+        if len(found) != 1:
+            raise MoodleError("invalidparameter", "Invalid parameter value detected (User is not exist)", "invalid_parameter_exception")  # fmt: skip
+        return {"loginurl": f"{self.login_at}/auth/userkey/login.php?key=key-of-{found[0]['id']}"}
 
     def core_course_get_categories(self) -> Any:
         return self.categories

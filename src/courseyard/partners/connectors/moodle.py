@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -88,6 +89,20 @@ class Moodle(Connector):
             help="The authentication plugin for accounts made from here. With manual, Moodle mails a password; "
             "enter oauth2, saml2, oidc or ldap where people sign in elsewhere.",
         ),
+        Option(
+            "sign_on",
+            "Single sign-on",
+            kind="choice",
+            required=False,
+            choices={
+                "": "No: people sign in to Moodle",
+                "id": "By auth_userkey, mapped by database id",
+                "email": "By auth_userkey, mapped by e-mail address",
+                "idnumber": "By auth_userkey, mapped by ID number",
+            },
+            help="With the plugin auth_userkey, who opens a course from here is signed in to Moodle. Choose the "
+            "mapping field that is set there.",
+        ),
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         streams={
@@ -132,11 +147,12 @@ class Moodle(Connector):
         if account:
             found[0] = Check("ok", found[0].what, f"Signed in as {account}.")
         given = {reading.text(reading.field(f, "name")) for f in reading.items(reading.field(info, "functions"))}
-        for function, purpose, needed in NEEDS:
+        needs = [*NEEDS, (Function.SIGN_IN, "single sign-on", True)] if self.config.text("sign_on") else NEEDS
+        for function, purpose, needed in needs:
             if function not in given:
                 what = f"No {purpose}: the token's service lacks {function}."
                 found.append(Check("failed" if needed else "warning", what, add_functions([function])))
-        if given >= {function for function, _, _ in NEEDS}:
+        if given >= {function for function, _, _ in needs}:
             found.append(Check("ok", "The service has all functions that are needed."))
         if Function.COURSES in given:
             found.append(await self._check_courses())
@@ -380,8 +396,21 @@ class Moodle(Connector):
             )
 
     async def launch_url(self, enrolment: str, user: User, course: str, return_url: str | None) -> str:
-        """See ``Connector``. The course's page; who is not signed in to Moodle signs in first."""
-        return moodle_records.course_url(self.client.base_url, course)
+        """See ``Connector``. The course's page; without single sign-on, people sign in to Moodle first."""
+        page = moodle_records.course_url(self.client.base_url, course)
+        mapped_by = self.config.text("sign_on")
+        value = {"id": user.external_id, "email": user.email, "idnumber": user.sis_id}.get(mapped_by)
+        if not value:
+            return page
+        try:
+            answer = await self._api.call(Function.SIGN_IN, {"user": {mapped_by: value}}, again=False)
+        except (PartnerAnswerError, PartnerRefusedError):
+            # Not for this person, or no longer at all; the page of the provider tells it, and they can still sign in.
+            return page
+        link = reading.url(reading.field(answer, "loginurl"))
+        if link is None or not link.startswith(f"{self.client.base_url}/"):
+            return page
+        return f"{link}{'&' if '?' in link else '?'}wantsurl={quote(page, safe='')}"
 
     async def _standing(self, user: User, course: str) -> Any:
         """The course among those in which this person is active; None also where the service does not tell."""
