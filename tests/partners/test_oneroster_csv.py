@@ -171,6 +171,61 @@ async def test_who_changed_enrolment_within_a_class_stays(place: Place) -> None:
     assert [type(r) for r in records] == [Enrolment]
 
 
+async def test_who_became_a_teacher_or_moved_is_no_student_there(place: Place) -> None:
+    place.bulk()
+    _, last = await place.read(Stream.ENROLMENTS)
+    _, progress = await place.read(Stream.PROGRESS)
+    changed = f"e1,active,{LATER},m1,s1,u1,teacher,,,\ne2,active,{LATER},m2,s1,u2,student,,,\n"
+    place.delta(
+        "2.zip",
+        enrollments=header("enrollments") + changed + f"e9,active,{LATER},m1,s1,t9,teacher,,,\n",
+        lineItems=header("lineItems") + f"l3,active,{LATER},Talk,,,,m1,,,,\n",
+    )
+    at = datetime(2026, 11, 5, 8, tzinfo=UTC)
+    records, last = await place.read(Stream.ENROLMENTS, last.watermark)
+    assert [r for r in records if isinstance(r, Gone)] == [
+        Gone(kind="enrolment", external_id=f"m1:{who}", data_at=at) for who in ("u1", "u2")
+    ]
+    assert [r.external_id for r in records if isinstance(r, Enrolment)] == ["m2:u2"]
+    records, _ = await place.read(Stream.PROGRESS, progress.watermark)
+    assert records == [], "nobody is left in the class for whom its new line item would be open"
+
+    # What was told once is not told again, and who is there by another enrolment stays.
+    changed = f"e1,active,{LATER},m1,s1,u1,aide,,,\ne2,active,{LATER},m2,s1,u2,teacher,,,\n"
+    place.delta("3.zip", enrollments=header("enrollments") + changed + f"e7,active,{LATER},m2,s1,u2,student,,,\n")
+    records, _ = await place.read(Stream.ENROLMENTS, last.watermark)
+    assert [type(r) for r in records] == [Enrolment]
+
+
+async def test_of_two_results_the_one_that_stands_counts(place: Place) -> None:
+    second = "r8,,,l1,u1,fully graded,10,2026-09-20,\n"
+    place.bulk(results=BULK["results"].replace("r1,", second + "r1,"))
+    _, last = await place.read(Stream.PROGRESS)
+    place.delta(
+        "2.zip",
+        results=header("results") + f"r1,tobedeleted,{LATER},l1,u1,,,,\n",
+        lineItems=header("lineItems") + f"l1,active,{LATER},Test,,,,m1,,,0,20\n",
+    )
+    records, last = await place.read(Stream.PROGRESS, last.watermark)
+    assert states(records) == {"m1:u1:l1": ("completed", 50.0)}
+    place.delta("3.zip", results=header("results") + f"r8,tobedeleted,{LATER},l1,u1,,,,\n")
+    records, last = await place.read(Stream.PROGRESS, last.watermark)
+    assert states(records) == {"m1:u1:l1": ("not_started", None)}
+
+
+async def test_a_result_that_is_replaced_counts_in_whatever_order_it_is_told(place: Place) -> None:
+    place.bulk()
+    _, last = await place.read(Stream.PROGRESS)
+    rows = [f"r1,tobedeleted,{LATER},l1,u1,,,,\n", f"r7,active,{LATER},l1,u1,fully graded,20,,\n"]
+    for number, order in enumerate((rows, rows[::-1]), 2):
+        place.delta(f"{number}.zip", results=header("results") + "".join(order))
+        records, last = await place.read(Stream.PROGRESS, last.watermark)
+        assert {(m.status, m.score) for m in records if isinstance(m, ModuleProgress)} == {("completed", 100.0)}
+    place.bulk("4.zip", results=header("results") + "".join(rows[::-1]))
+    records, _ = await place.read(Stream.PROGRESS, last.watermark)
+    assert states(records)["m1:u1:l1"] == ("completed", 100.0)
+
+
 async def test_reading_starts_at_the_last_whole_set(place: Place) -> None:
     place.bulk("1.zip", enrollments=header("enrollments") + "e5,,,m2,s1,u1,student,,,\n")
     place.bulk("2.zip")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -16,6 +17,8 @@ from courseyard.partners.oneroster_zip import ZipSet
 from courseyard.partners.records import Gone, Record, User
 from courseyard.partners.tabular import BadRow
 
+# Class or line item, and person.
+Pair = tuple[str, str]
 # A record, or what could not be understood, with the reason.
 Item = Record | tuple[Any, str]
 
@@ -30,27 +33,48 @@ class Known:
     # Line item to its class and what ``module_of`` reads.
     items: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     # Enrolment by its own id to class and student.
-    inside: dict[str, tuple[str, str]] = field(default_factory=dict)
+    inside: dict[str, Pair] = field(default_factory=dict)
+    # What an enrolment was before the last zip says something else of it: another class or person, or no student.
+    left: dict[str, set[Pair]] = field(default_factory=dict)
     deleted_items: set[str] = field(default_factory=set)
-    # Line item and student of each result that stands.
-    results: set[tuple[str, str]] = field(default_factory=set)
-    _keys: set[str] | None = None
+    # Result by its own id to line item and student; a person may have more than one of a line item.
+    results: dict[str, Pair] = field(default_factory=dict)
+    # Line items and students of which a result is deleted, and the rows of the others by their ids.
+    others: dict[Pair, dict[str, Any]] = field(default_factory=dict)
+    _inside: set[Pair] | None = None
+    _done: set[Pair] | None = None
 
     def learn(self, opened: ZipSet, name: str) -> None:
         """Take in what a file of a zip holds, in the order of the zips; one that cannot be read tells nothing here."""
-        try:
+        if name == "enrollments":
+            # What earlier zips changed was told with them.
+            self.left = {}
+        # One that cannot be read is told where the file is the stream's own.
+        with suppress(PartnerAnswerError):
             for row in opened.read(name):
                 if not isinstance(row, BadRow):
                     self._take(name, row[1])
-        except PartnerAnswerError:
-            # It is told where the file is the stream's own.
-            return
 
-    def is_inside(self, enrolment: str) -> bool:
+    def look_out(self, opened: ZipSet) -> None:
+        """Note, before anything is taken in, which results the last zip deletes, so that others of the same line item
+        and person are kept to be told instead.
+        """
+        with suppress(PartnerAnswerError):
+            for row in opened.read("results"):
+                if not isinstance(row, BadRow) and oneroster.is_deleted(row[1]):
+                    self.others[_pair(row[1], "lineItem", "student")] = {}
+
+    def is_inside(self, course: str, student: str) -> bool:
         """Whether somebody is in a class, by another enrolment than one that was deleted."""
-        if self._keys is None:
-            self._keys = {f"{course}:{student}" for course, student in self.inside.values()}
-        return enrolment in self._keys
+        if self._inside is None:
+            self._inside = set(self.inside.values())
+        return (course, student) in self._inside
+
+    def is_done(self, item: str, student: str) -> bool:
+        """Whether a result stands."""
+        if self._done is None:
+            self._done = set(self.results.values())
+        return (item, student) in self._done
 
     def students(self) -> dict[str, dict[str, None]]:
         """Who is in each class."""
@@ -78,14 +102,26 @@ class Known:
             case "lineItems":
                 self.deleted_items.discard(identifier)
                 self.items[identifier] = (oneroster.ref(row, "class") or "", oneroster.line_item(row))
-            case "enrollments" if deleted:
-                self.inside.pop(identifier, None)
-            case "enrollments" if oneroster.is_student(row):
-                self.inside[identifier] = (oneroster.ref(row, "class") or "", oneroster.ref(row, "user") or "")
+            case "enrollments":
+                before = self.inside.pop(identifier, None)
+                if oneroster.is_student(row) and not deleted:
+                    self.inside[identifier] = _pair(row, "class", "user")
+                if before is not None and before != self.inside.get(identifier):
+                    self.left.setdefault(identifier, set()).add(before)
             case "results":
-                # Of a million results the names are kept once.
-                pair = intern(oneroster.ref(row, "lineItem") or ""), intern(oneroster.ref(row, "student") or "")
-                (self.results.discard if deleted else self.results.add)(pair)
+                pair = _pair(row, "lineItem", "student")
+                others = self.others.get(self.results.pop(identifier, pair))
+                if others is not None:
+                    others.pop(identifier, None)
+                if not deleted:
+                    self.results[identifier] = pair
+                    if pair in self.others:
+                        self.others[pair][identifier] = row
+
+
+def _pair(row: dict[str, Any], what: str, whose: str) -> Pair:
+    # Of a million results the names are kept once.
+    return intern(oneroster.ref(row, what) or ""), intern(oneroster.ref(row, whose) or "")
 
 
 def _classes(current: ZipSet, known: Known) -> Iterator[Item]:
@@ -98,17 +134,24 @@ def _classes(current: ZipSet, known: Known) -> Iterator[Item]:
 
 
 def _enrolments(current: ZipSet, known: Known) -> Iterator[Item]:
+    whole = current.mode("enrollments") == "bulk"
+
     def understand(row: dict[str, Any]) -> list[Record]:
-        key = oneroster.enrolment_key(row)
-        if not oneroster.is_student(row):
-            return []
-        if oneroster.is_deleted(row):
+        oneroster.enrolment_key(row)
+        deleted, student = oneroster.is_deleted(row), oneroster.is_student(row)
+        # A whole set says who is gone by not naming them.
+        before = known.left.get(reading.text(row.get("sourcedId")) or "", set()) if not whole else set()
+        ended = before | ({_pair(row, "class", "user")} if deleted and student else set())
+        found: list[Record] = [
+            _dated(Gone(kind="enrolment", external_id=f"{course}:{who}", data_at=oneroster.changed_at(row)), current)
+            for course, who in sorted(ended)
             # Somebody may have been enrolled in the class more than once.
-            if known.is_inside(key):
-                return []
-            return [_dated(Gone(kind="enrolment", external_id=key, data_at=oneroster.changed_at(row)), current)]
-        who = oneroster.ref(row, "user") or ""
-        return [_dated(oneroster.enrolment_of(row, known.users.get(who) or User(external_id=who)), current)]
+            if course and who and not known.is_inside(course, who)
+        ]
+        if student and not deleted:
+            who = oneroster.ref(row, "user") or ""
+            found.append(_dated(oneroster.enrolment_of(row, known.users.get(who) or User(external_id=who)), current))
+        return found
 
     return _each(current, "enrollments", understand)
 
@@ -128,7 +171,12 @@ def _progress(current: ZipSet, known: Known) -> Iterator[Item]:
         course, facts = known.items[item]
         if not course or student not in students.get(course, {student: None}):
             return []
-        result = None if oneroster.is_deleted(row) else row
+        result: Any = row
+        if oneroster.is_deleted(row):
+            result = next(reversed(known.others.get((item, student), {}).values()), None)
+            if result is None and known.is_done(item, student):
+                # A whole set tells the one that stands itself.
+                return []
         module = oneroster.module_of(f"{course}:{student}", item, facts, result, None)
         return [_dated(msgspec.structs.replace(module, data_at=oneroster.changed_at(row)), current)]
 
@@ -142,7 +190,7 @@ def _progress(current: ZipSet, known: Known) -> Iterator[Item]:
         return [
             oneroster.module_of(f"{course}:{student}", item, oneroster.line_item(row), None, None)
             for student in there
-            if (item, student) not in known.results
+            if not known.is_done(item, student)
         ]
 
     yield from _each(current, "results", understand_result)

@@ -197,6 +197,8 @@ class OneRosterCsv(Connector):
             layers.append((opened, [name for name in names if name in wanted and opened.mode(name) != "absent"]))
             wanted -= {name for name in names if opened.mode(name) == "bulk"}
         known = Known()
+        if "results" in names and layers and layers[0][0].mode("results") == "delta":
+            await asyncio.to_thread(known.look_out, layers[0][0])
         for opened, present in reversed(layers):
             for name in present:
                 await asyncio.to_thread(known.learn, opened, name)
