@@ -152,6 +152,12 @@ async def test_a_next_link_to_another_site_is_not_followed(moody: Moody, client:
         await client.get(answer.next_link() or "")
 
 
+@pytest.mark.parametrize("link", ["http://[", "http://a:b:c/", "http://127.0.0.1:99999999/", "x\x00y", "http://\x7f/"])
+async def test_an_address_that_is_none_is_the_partners_fault(client: PartnerClient, link: str) -> None:
+    with pytest.raises(PartnerAnswerError):
+        await client.get(link)
+
+
 async def test_a_redirect_is_told_and_not_followed(moody: Moody, client: PartnerClient) -> None:
     moody.answers = [Response(status_code=302, headers={"Location": "https://elsewhere.example/login?token=1"})]
     with pytest.raises(PartnerAnswerError, match=r"moved to elsewhere\.example/login\.$"):

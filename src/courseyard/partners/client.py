@@ -254,7 +254,12 @@ class PartnerClient:
             ) from error
 
     def _address(self, path: str) -> str:
-        if not urlsplit(path).scheme:
+        try:
+            whole = bool(urlsplit(path).scheme)
+            httpx.URL(path)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise PartnerAnswerError("The partner points to an address that is none.") from error
+        if not whole:
             return f"{self.base_url}/{path.lstrip('/')}"
         if _origin(path) != _origin(self.base_url):
             # A next link of a hostile answer would carry our credentials away.
