@@ -361,31 +361,6 @@ def test_a_dry_run_shows_and_changes_nothing(site: RunningSite, partner: type[Sc
     assert site.run(sync.hub.catalogue.counts(sync.id))["new"] == 2
 
 
-def test_a_run_can_be_undone(site: RunningSite, partner: type[Scripted], sync: Sync) -> None:
-    site.person(email="lea@example.org"), site.person(email="leo@example.org")
-    partner.script = {Stream.CATALOGUE: [page(course(1))], Stream.ENROLMENTS: [page(enrolment(1))]}
-    sync.run()
-    before = site.sql("select id, course_name, course_code, active from public.partner_courses order by 1")
-    partner.script = everything() | {Stream.CATALOGUE: [page(course(1, code="NEW"), course(2))]}
-    run = sync.run()
-    outcome = site.run(sync.hub.runs.undo(run["id"], None))
-    assert outcome["kept"] == 0 and outcome["restored"] >= 7
-    assert site.sql("select id, course_name, course_code, active from public.partner_courses order by 1") == before
-    assert site.sql("select count(*) from public.external_module_progress") == [(0,)]
-    assert site.sql("select status, progress_percentage from public.partner_lms_enrollments") == [("active", 0)]
-    assert sync.run()["status"] == "succeeded"
-    assert site.sql("select count(*) from public.external_module_progress") == [(3,)]
-
-
-def test_undo_keeps_what_somebody_changed_since(site: RunningSite, partner: type[Scripted], sync: Sync) -> None:
-    partner.script = {Stream.CATALOGUE: [page(course(1), course(2))]}
-    run = sync.run(Stream.CATALOGUE)
-    site.sql("update public.partner_courses set course_name = 'Mine' where external_course_id = 'c1'")
-    outcome = site.run(sync.hub.runs.undo(run["id"], None))
-    assert (outcome["restored"], outcome["kept"]) == (1, 1)
-    assert site.sql("select course_name from public.partner_courses") == [("Mine",)]
-
-
 def test_the_drift_check_puts_right_what_was_changed_by_hand(
     site: RunningSite, partner: type[Scripted], sync: Sync
 ) -> None:

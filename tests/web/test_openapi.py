@@ -48,6 +48,7 @@ CALLS = {
     ("GET", "/sync-runs"),
     ("GET", "/sync-runs/{run_id}"),
     ("POST", "/sync-runs/{run_id}/cancel"),
+    ("GET", "/sync-runs/{run_id}/undo"),
     ("POST", "/sync-runs/{run_id}/undo"),
     ("GET", "/webhooks"),
     ("POST", "/webhooks"),

@@ -64,7 +64,17 @@ def test_a_partner_from_set_up_to_undo(site: RunningSite, partner: type[Scripted
     assert site.sql("select student_id::text from public.partner_lms_enrollments") == [(lea,)]
     assert api.get(f"{path}/waiting").json() == []
 
-    assert api.post(f"/api/sync-runs/{imported}/undo").json()["restored"] == 1
+    told = api.get(f"/api/sync-runs/{imported}/undo").json()
+    assert (told["restored"], told["kept"]) == (0, 1)
+    assert told["reasons"] == [
+        {"table": "partner_courses", "because": "referred", "referrer": "public.partner_lms_enrollments", "rows": 1,
+         "referring": 1},
+    ]  # fmt: skip
+    site.sql("delete from public.partner_lms_enrollments")
+    undone = api.post(f"/api/sync-runs/{imported}/undo").json()
+    assert undone["restored"] == 1
+    assert undone["tables"] == [{"table": "partner_courses", "deleted": 1, "restored": 0, "kept": 0}]
+    assert api.get(f"/api/sync-runs/{imported}/undo").status_code == 409
     assert api.post(f"/api/sync-runs/{imported}/undo").status_code == 409
     assert api.get(path).json()["settings"]["paused"] is True
     assert [row["name"] for row in api.get("/api/partner-providers").json()] == ["Academy"]

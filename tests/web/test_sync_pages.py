@@ -180,6 +180,42 @@ def test_undoing_tells_before_what_it_will_do(site: RunningSite, partner: type[S
     assert "nothing of this run that could be undone" in office.text(f"/partners/log/{changed}/undo", 409)
 
 
+def test_undoing_tells_before_and_after_what_stays_and_why(
+    site: RunningSite, partner: type[Scripted], office: Office
+) -> None:
+    site.person(email="lea@example.org")
+    partner.script = {
+        Stream.CATALOGUE: [page(course(1), course(2), course(3))],
+        Stream.ENROLMENTS: [page(enrolment(1))],
+    }
+    run = office.run()
+    site.sql("create table public.sessions (course_id uuid references public.partner_courses on delete cascade)")
+    site.sql("insert into public.sessions select id from public.partner_courses, generate_series(1, 2)")
+    site.sql(
+        "delete from public.sessions where course_id in (select id from public.partner_courses where external_course_id = 'c3')"
+    )
+    site.sql(
+        "insert into public.partner_course_mappings (partner_course_id) select min(course_id::text)::uuid from public.sessions"
+    )
+    question = office.text(f"/partners/log/{run}/undo")
+    assert "1 course that it added is deleted." in question and "1 enrolment that it added is deleted." in question
+    stays = "2, because 4 rows of public.sessions refer to them. 1, because 1 mapping refers to it."
+    assert "2 courses stay as they are:" in question and stays in question
+    answer = office.admin.post(f"/partners/log/{run}/undo")
+    told = office.text(answer.headers["location"])
+    assert "2 rows put back as before. 2 stayed." in told and f"2 courses stayed as they are: {stays}" in told
+    assert site.sql("select count(*) from public.sessions") == [(4,)]
+    run = office.run()
+    site.sql("update public.partner_courses set course_name = 'Mine'")
+    site.sql("update public.partner_lms_enrollments set status = 'expired'")
+    question = office.text(f"/partners/log/{run}/undo")
+    assert (
+        "Nothing of what it wrote" in question
+        and "1 course stays as it is: 1, because somebody has changed it since." in question
+    )
+    assert "Undo it" not in question
+
+
 def test_what_is_gone_at_the_partner_is_told_as_a_change(
     site: RunningSite, partner: type[Scripted], office: Office
 ) -> None:

@@ -131,10 +131,6 @@ class Runs:
         """What a run that has not ended waits for: how many are ``ahead`` of it, and its ``next_try_at``."""
         return await self._db.one("sync.queue", run_id=run_id) or {"ahead": 0, "next_try_at": None}
 
-    async def written(self, run_id: str) -> list[dict[str, Any]]:
-        """How many rows a run ``made`` and ``changed``, per table."""
-        return await self._db.all("sync.written", run_id=run_id)
-
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop at its next page; one that has not begun is over at once. What it wrote stays."""
         row = await self._db.one("sync.ask_to_cancel", run_id=run_id)
@@ -143,10 +139,20 @@ class Runs:
         if row["not_begun"]:
             await self._db.run("sync.cancel_not_begun", run_id=run_id)
 
-    async def undo(self, run_id: str, requested_by: str | None) -> dict[str, Any]:
-        """Take back what a run wrote, as far as nobody has changed it since.
+    async def would_undo(self, run_id: str) -> dict[str, Any]:
+        """What ``undo`` would do now, in the same numbers; nothing is changed.
 
-        How many rows were ``restored`` and ``kept``, and the undo's own ``run_id`` in the log.
+        Raises:
+            ConflictError: the run still works, or was undone before.
+        """
+        return await self._db.one("sync.undo", run_id=run_id, dry=True) or {}
+
+    async def undo(self, run_id: str, requested_by: str | None) -> dict[str, Any]:
+        """Take back what a run wrote, as far as that takes nothing from anybody.
+
+        Rows that somebody has changed since are kept, and those that the run made and to which others' rows refer. How
+        many rows were ``restored`` and ``kept``, of which ``tables``, kept for what ``reasons``, and the undo's own
+        ``run_id`` in the log.
 
         The provider is paused, because its next run would write the same again.
 
@@ -155,7 +161,7 @@ class Runs:
         """
         found = await self.run(run_id)
         async with self._db.transaction() as tx:
-            outcome = await tx.one("sync.undo", run_id=run_id)
+            outcome = await tx.one("sync.undo", run_id=run_id, dry=False)
             if outcome is None:
                 raise ConflictError("This run cannot be undone.")
             await tx.run("partners.set_paused", provider_id=found["provider_id"], paused=True)

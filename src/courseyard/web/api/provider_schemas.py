@@ -176,12 +176,41 @@ class RunDetail(RunAnswer):
     preview: list[dict[str, Any]] = Field(description="Of a dry run: rows before and after, the first of them.")
 
 
-class UndoAnswer(Answer):
+class UndoneTable(Answer):
+    """What an undo makes of the rows of one table."""
+
+    table: str
+    deleted: int = Field(description="Rows that the run made.")
+    restored: int = Field(description="Rows that are as they were before it.")
+    kept: int
+
+
+class KeptRows(Answer):
+    """Why rows of one table are kept. A row that several kinds of rows refer to counts for each of them."""
+
+    table: str
+    because: Literal["changed", "deleted", "lost", "referred"] = Field(
+        description="Somebody changed or deleted them since; what they referred to before is gone; or rows refer to "
+        "them that the run did not make or that are kept."
+    )
+    referrer: str | None = Field(description="The table of the rows that refer to them, with its schema.")
+    rows: int
+    referring: int = Field(description="How many rows refer to them.")
+
+
+class UndoPreview(Answer):
+    """What an undo does."""
+
+    restored: int
+    kept: int = Field(description="Rows that are left as they are; ``reasons`` tells why.")
+    tables: list[UndoneTable]
+    reasons: list[KeptRows]
+
+
+class UndoAnswer(UndoPreview):
     """What an undo did."""
 
     run_id: str = Field(description="The undo's own line in the log.")
-    restored: int
-    kept: int = Field(description="Rows that somebody changed since, left as they are.")
 
 
 class CatalogueRow(Shown):

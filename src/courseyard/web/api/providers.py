@@ -38,6 +38,7 @@ from courseyard.web.api.provider_schemas import (
     SettingsBody,
     SyncRequest,
     UndoAnswer,
+    UndoPreview,
     WaitingRow,
 )
 from courseyard.web.api.schemas import Id
@@ -268,9 +269,18 @@ async def cancel_run(svc: Svc, caller: Admin, run_id: Id) -> RunAnswer:  # noqa:
     return RunAnswer.model_validate(await svc.hub.runs.run(str(run_id)))
 
 
+@runs.get("/{run_id}/undo", responses=problems(404, 409, 422))
+async def preview_undo(svc: Svc, caller: Admin, run_id: Id) -> UndoPreview:  # noqa: ARG001
+    """What undoing a run would take back and what it would leave, as things stand now. Nothing is changed."""
+    await svc.hub.runs.run(str(run_id))
+    return UndoPreview.model_validate(await svc.hub.runs.would_undo(str(run_id)))
+
+
 @runs.post("/{run_id}/undo", responses=problems(404, 409, 422))
 async def undo_run(svc: Svc, caller: Admin, run_id: Id) -> UndoAnswer:
-    """Take back what a run wrote, as far as nobody has changed it since. Its partner is paused."""
+    """Take back what a run wrote, as far as nobody has changed it since and nothing that others made refers to it. Its
+    partner is paused.
+    """
     return UndoAnswer.model_validate(await svc.hub.runs.undo(str(run_id), caller.profile_id))
 
 

@@ -109,7 +109,11 @@ async def show_undo(request: Request) -> Response:
     run = await runs.run(run_id)
     if not _can_be_undone(run):
         return await _run(request, "sync_run.html", ConflictError("There is nothing of this run that could be undone."))
-    return page(request, "sync_undo.html", run=run, written=await runs.written(run_id))
+    try:
+        outcome = await runs.would_undo(run_id)
+    except CourseyardError as error:
+        return await _run(request, "sync_run.html", error)
+    return page(request, "sync_undo.html", run=run, outcome=outcome)
 
 
 async def undo(request: Request) -> Response:

@@ -121,7 +121,7 @@ from courseyard.sync_runs as r
 where l.id = %(run_id)s and r.id = l.id and r.token is null and l.status = 'running';
 
 -- name: undo
-select u.restored, u.kept from courseyard.partner_undo_v1(%(run_id)s) as u;
+select u.restored, u.kept, u.tables, u.reasons from courseyard.partner_undo_v2(%(run_id)s, %(dry)s) as u;
 
 -- name: run
 select l.id::text as id, l.provider_id::text as provider_id, p.provider_name::text as provider_name, l.sync_type, l.status,
@@ -158,15 +158,6 @@ left join public.profiles as f on f.id = coalesce(c.after ->> 'student_id', c.af
 left join public.profiles as b on b.id = coalesce(c.before ->> 'student_id', c.before ->> 'user_id')::uuid
 left join public.partner_courses as k on k.id = (c.after ->> 'course_id')::uuid
 where c.run_id = %(run_id)s order by c.id limit %(limit)s offset %(offset)s;
-
--- name: written
--- A row that was made and then changed is told as made.
-select w.table_name, count(*) filter (where w.made) as made, count(*) filter (where not w.made) as changed
-from (
-  select c.table_name, c.row_id, bool_or(c.before is null) as made from courseyard.sync_changes as c
-  where c.run_id = %(run_id)s group by c.table_name, c.row_id
-) as w
-group by w.table_name order by w.table_name;
 
 -- name: queue
 -- What a run waits for: others of the same partner that come first, or the time of its next try.
