@@ -1,12 +1,15 @@
 // Small behaviours of the app's pages. Everything here improves a page that works without it.
 // @ts-check
 
-// Times come in UTC and are shown in the viewer's own zone and language.
-const shortTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+// Times come in UTC and are shown in the viewer's own zone and language. With the zone's name, so that a time that is
+// told to somebody else means the same there; the named styles cannot have it.
+const shortTime = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short",
+});
 // A day is the same everywhere.
 const shortDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
-function showTimes(root) {
-  for (const element of root.querySelectorAll("time[datetime]")) {
+function showTimes() {
+  for (const element of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[datetime]"))) {
     const when = new Date(element.dateTime);
     if (Number.isNaN(when.getTime())) continue;
     if ("day" in element.dataset) {
@@ -87,16 +90,37 @@ for (const all of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySel
   });
 }
 
-document.addEventListener("htmx:afterSwap", (event) => showTimes(/** @type {CustomEvent} */ (event).detail.target));
-showTimes(document);
-
 // What can only be read by scrolling can be scrolled by keyboard.
 function showScrolling() {
   for (const box of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".table"))) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
+  for (const bar of document.querySelectorAll(".tabs, .top nav")) showMore(bar);
 }
+
+// Rows of links that go on beyond an edge fade out there.
+function showMore(bar) {
+  bar.toggleAttribute("data-before", bar.scrollLeft > 1);
+  bar.toggleAttribute("data-after", bar.scrollLeft + bar.clientWidth < bar.scrollWidth - 1);
+}
+
+// Where one is stands in the middle of what can be seen of a row of links. The page itself stays where it is.
+for (const here of document.querySelectorAll(".tabs [aria-current], .top nav [aria-current]")) {
+  const bar = /** @type {HTMLElement} */ (here.closest("nav"));
+  const [inner, outer] = [here.getBoundingClientRect(), bar.getBoundingClientRect()];
+  bar.scrollLeft += inner.left + inner.width / 2 - (outer.left + outer.width / 2);
+}
+for (const bar of document.querySelectorAll(".tabs, .top nav")) {
+  bar.addEventListener("scroll", () => showMore(bar), { passive: true });
+}
+
+// The part that an event of htmx names may be the one that was replaced: the whole page is looked through.
+document.addEventListener("htmx:afterSwap", () => {
+  showTimes();
+  showScrolling();
+});
+showTimes();
 addEventListener("resize", showScrolling);
 showScrolling();
 
