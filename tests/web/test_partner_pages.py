@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -206,6 +207,45 @@ def test_the_learner_opens_the_own_course_at_the_partner(there: There, partner: 
     partner.faults = [PartnerUnreachableError("partner.test did not answer in time.")]
     down = lea.get(path)
     assert down.status_code == 502 and "did not answer in time" in down.text
+
+
+def test_a_course_without_a_way_in_has_a_sentence_instead_of_a_button(
+    there: There, partner: type[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.enrol(there.lea)
+    there.site.work()
+    lea = there.site.browser(there.lea)
+    path = f"/courses/partners/{there.enrolment()}/launch"
+
+    def shown() -> str:
+        """The sentence; the page and the way in agree on it."""
+        card = lea.get("/courses/cards").text
+        sentence = re.search(r'<p class="dim small">(.*?)</p>', card)
+        refused = lea.get(path)
+        assert (refused.status_code == 303) == (path in card)
+        assert (path in card) == (sentence is None)
+        return html.unescape(sentence[1]) if sentence else ""
+
+    assert shown() == ""
+    there.site.sql("update public.partner_lms_enrollments set status = 'expired'")
+    assert shown() == "Your enrolment in 'Course 1' has ended. Ask who enrolled you."
+    there.site.sql("update public.partner_lms_enrollments set status = 'active'")
+    there.site.sql("update public.partner_lms_enrollments set external_enrollment_id = null")
+    there.site.sql("update courseyard.partner_keys set kind = 'credential' where kind = 'enrolment'")
+    assert shown() == "Partner Academy does not know of this enrolment yet. Try again in a few minutes."
+    there.site.sql("update courseyard.partner_keys set kind = 'enrolment' where kind = 'credential'")
+    assert shown() == ""
+
+    able = replace(partner.capabilities, launch=False)
+    monkeypatch.setattr(partner, "capabilities", able)
+    closed = "Partner Academy has no link that opens the course from here. Sign in at Partner Academy and open 'Course 1' there."
+    assert shown() == closed
+    there.site.sql("update public.partner_courses set enrollment_link = 'javascript:alert(1)'")
+    assert shown() == closed
+    there.site.sql("update public.partner_courses set enrollment_link = 'https://partner.test/c1'")
+    assert shown() == "" and lea.get(path).headers["location"] == "https://partner.test/c1"
+    there.site.sql("update courseyard.partner_settings set kind = 'of-another-release'")
+    assert shown() == "This course cannot be opened from here. Ask who enrolled you."
 
 
 def test_a_credit_is_explained_where_it_shows(there: There) -> None:

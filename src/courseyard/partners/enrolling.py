@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from courseyard.db import Database
-from courseyard.errors import ConflictError, InvalidInputError, NotFoundError, PartnerAnswerError, PartnerCannotError
+from courseyard.errors import (
+    ConflictError,
+    CourseyardError,
+    InvalidInputError,
+    NotFoundError,
+    PartnerAnswerError,
+    PartnerCannotError,
+)
 from courseyard.limits import MAX_GROUP
 from courseyard.partners import reading
 from courseyard.partners.connector import Capabilities
@@ -145,27 +152,32 @@ class Enrolling:
             PartnerError: the partner does not answer, or has no way in.
         """
         way = await self._way(enrolment_id)
-        if (way["status"] or "").lower() in _ENDED:
-            raise ConflictError(f"Your enrolment in '{way['title']}' has ended.", hint="Ask who enrolled you.")
         provider = await self._providers.get(way["provider_id"])
-        link = reading.url(way["link"])
+        if (closed := _closed(way, provider)) is not None:
+            raise closed
         if not _capabilities(provider).launch:
-            if link is None:
-                raise PartnerCannotError(
-                    f"{provider.name} has no link that opens the course from here.",
-                    hint=f"Sign in at {provider.name} and open '{way['title']}' there.",
-                )
-            return link
-        account = await self._db.one("partners.account_of", provider_id=provider.id, profile_id=way["profile_id"])
-        user = User(**account) if account else User(external_id=way["account"] or "", email=way["email"])
-        if not way["external_id"] or not user.external_id or not way["course"]:
-            raise ConflictError(
-                f"{provider.name} does not know of this enrolment yet.", hint="Try again in a few minutes."
-            )
+            return reading.url(way["link"]) or ""
+        user = _user(way)
         url = await self._providers.open(provider).launch_url(way["external_id"], user, way["course"], return_url)
         if reading.url(url) is None:
             raise PartnerAnswerError(f"{provider.name} answered with a link that is no web address.")
         return url
+
+    async def closed(self, enrolment_ids: Sequence[str]) -> dict[str, CourseyardError]:
+        """Those of these enrolments that ``launch`` would refuse to open, each with what it would say."""
+        found: dict[str, CourseyardError] = {}
+        known: dict[str, Provider] = {}
+        for way in await self._db.all("partner_flow.ways_in", ids=list(enrolment_ids)):
+            try:
+                provider = known.get(way["provider_id"]) or await self._providers.get(way["provider_id"])
+                known[provider.id] = provider
+                refusal: CourseyardError | None = _closed(way, provider)
+            except NotFoundError:
+                # Of no partner, or of one whose kind this release does not know.
+                refusal = PartnerCannotError("This course cannot be opened from here.", hint="Ask who enrolled you.")
+            if refusal is not None:
+                found[way["id"]] = refusal
+        return found
 
     async def named(self, text: str) -> Named:
         """People by e-mail, the organisation's own identifier or our id, one per line or separated by commas."""
@@ -190,13 +202,34 @@ class Enrolling:
         await self._db.one("partner_flow.credit")
 
     async def _way(self, enrolment_id: str) -> dict[str, Any]:
-        way = await self._db.one("partner_flow.way_in", enrolment_id=enrolment_id)
+        way = await self._db.one("partner_flow.ways_in", ids=[enrolment_id])
         if way is None:
             raise NotFoundError("There is no such enrolment.")
         return way
 
 
 _ENDED = frozenset({"withdrawn", "cancelled", "canceled", "dropped", "expired", "rejected"})
+
+
+def _closed(way: Mapping[str, Any], provider: Provider) -> ConflictError | PartnerCannotError | None:
+    """Why a course cannot be opened at the partner, as far as that is known without asking the partner."""
+    if (way["status"] or "").lower() in _ENDED:
+        return ConflictError(f"Your enrolment in '{way['title']}' has ended.", hint="Ask who enrolled you.")
+    if not _capabilities(provider).launch:
+        if reading.url(way["link"]) is None:
+            return PartnerCannotError(
+                f"{provider.name} has no link that opens the course from here.",
+                hint=f"Sign in at {provider.name} and open '{way['title']}' there.",
+            )
+    elif not (way["external_id"] and way["course"] and _user(way).external_id):
+        return ConflictError(
+            f"{provider.name} does not know of this enrolment yet.", hint="Try again in a few minutes."
+        )
+    return None
+
+
+def _user(way: Mapping[str, Any]) -> User:
+    return User(**way["known"]) if way["known"] else User(external_id=way["account"] or "", email=way["email"])
 
 
 def _capabilities(provider: Provider) -> Capabilities:

@@ -185,7 +185,7 @@ class Outbox:
             log.warning("partners: an entry of the outbox failed for good", entry=entry, reason=error.detail)
 
     async def _do(self, provider: Provider, item: Mapping[str, Any], token: str) -> None:
-        way = await self._db.one("partner_flow.way_in", enrolment_id=item["enrolment_id"])
+        way = await self._db.one("partner_flow.ways_in", ids=[item["enrolment_id"]])
         if way is None or way["profile_id"] is None:
             raise RunTakenOverError
         if not way["course"]:

@@ -52,13 +52,15 @@ async def find(
 
 
 async def own_courses(svc: Services, caller: Caller, limit: int) -> list[dict[str, Any]]:
-    """The caller's own enrolments at partners that have not ended."""
+    """The caller's own enrolments at partners that have not ended; ``closed``: why one cannot be opened, or None."""
     try:
         rows, _ = await find(svc, caller, Wanted(profile_id=caller.profile_id), limit, 0)
     except ForbiddenError:
         # The organisation's own table may be closed to everybody; the courses beside it are not.
         return []
-    return [row for row in rows if row["state"] != "withdrawn"]
+    shown = [row for row in rows if row["state"] != "withdrawn"]
+    closed = await svc.hub.enrolling.closed([row["id"] for row in shown]) if shown else {}
+    return [row | {"closed": closed.get(row["id"])} for row in shown]
 
 
 async def detail(svc: Services, caller: Caller, enrolment_id: str) -> dict[str, Any]:

@@ -153,8 +153,8 @@ join courseyard.mapping_choices_v1() as t on t.kind = n.kind and t.id = n.id
 where e.id = %(enrolment_id)s and m.is_active is not false and lower(m.mapping_type) in ('prerequisite', 'elective')
 order by 1 desc, t.title;
 
--- name: way_in
--- What a connector needs to act on an enrolment.
+-- name: ways_in
+-- What a connector needs to act on enrolments. known: the account that is known to be this person's.
 select e.id::text as id, e.provider_id::text as provider_id, e.student_id::text as profile_id, e.status::text as status,
   c.course_name::text as title,
   coalesce((select y.external_id from courseyard.partner_keys as y where y.row_id = e.id and y.kind = 'enrolment'
@@ -163,12 +163,16 @@ select e.id::text as id, e.provider_id::text as provider_id, e.student_id::text 
     to_jsonb(c) ->> 'external_course_id') as course,
   to_jsonb(e) ->> 'external_account_id' as account,
   coalesce(to_jsonb(c) ->> 'enrollment_link', to_jsonb(c) ->> 'course_url') as link,
-  p.email::text as email, p.full_name::text as name, r.external_id as own_id
+  p.email::text as email, p.full_name::text as name, r.external_id as own_id,
+  (select jsonb_build_object('external_id', y.external_id, 'email', y.email, 'name', y.name, 'sis_id', y.sis_id)
+    from courseyard.partner_people as y
+    where y.provider_id = e.provider_id and y.profile_id = e.student_id and y.state = 'matched'
+    order by y.updated_at desc limit 1) as known
 from public.partner_lms_enrollments as e
 left join public.partner_courses as c on c.id = e.course_id
 left join public.profiles as p on p.id = e.student_id
 left join courseyard.learners as r on r.profile_id = e.student_id
-where e.id = %(enrolment_id)s;
+where e.id = any(%(ids)s::uuid[]);
 
 -- name: enqueue
 -- One thing at a time is to be done for an enrolment; what failed before is in the new one's hands now.
