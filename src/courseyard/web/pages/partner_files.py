@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from itertools import islice
 from typing import Any, get_args
 from urllib.parse import urlencode
@@ -35,7 +36,7 @@ from courseyard.partners.sources import SourceFile, matches, source_of
 from courseyard.partners.suggesting import suggest
 from courseyard.partners.tabular import Row, array_paths, columns, rows
 from courseyard.web.context import services
-from courseyard.web.pages import forms
+from courseyard.web.pages import forms, wording
 from courseyard.web.pages.credentials import admin
 from courseyard.web.pages.rendering import back, page
 from courseyard.web.problems import problem
@@ -65,6 +66,9 @@ LABELS = {
     "time_spent": "Time spent",
     "data_at": "Changed at",
     "last_accessed_at": "Last accessed at",
+    "time_spent_seconds": "Time spent",
+    "verification_url": "Verification address",
+    "certificate_url": "Certificate address",
 }
 FORMATS = {
     "": "As 2026-11-25 (ISO 8601)",
@@ -349,7 +353,7 @@ def _fields(kind: TableKind, mapping: KindMapping, table: _Table) -> list[dict[s
     return [
         {
             "name": name,
-            "label": LABELS.get(name, name.replace("_", " ").capitalize()),
+            "label": _label(name),
             "type": of,
             "needed": needed.get(name),
             "rule": mapping.fields.get(name, Rule()),
@@ -358,6 +362,10 @@ def _fields(kind: TableKind, mapping: KindMapping, table: _Table) -> list[dict[s
         }
         for name, of in FIELDS[kind].items()
     ]
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, wording.label(name))
 
 
 def _read(form: FormData, kind: TableKind) -> KindMapping:
@@ -401,14 +409,23 @@ def _bound(text: str) -> float | str:
         return text
 
 
-def _plain(row: Previewed) -> dict[str, Any]:
-    """What a row would become, as it is shown."""
+def _plain(row: Previewed) -> dict[str, str]:
+    """What a row would become, as it is shown: by the labels of the form, further columns by their own names."""
     if row.record is None:
         return {}
-    plain: Mapping[str, Any] = msgspec.to_builtins(row.record)
-    flat = {name: value for name, value in plain.items() if name not in ("record", "user", "extra")}
-    flat |= {f"person {name.replace('external_id', 'key')}": value for name, value in plain.get("user", {}).items()}
-    return flat | dict(plain.get("extra", {}))
+    told: Mapping[str, Any] = msgspec.to_builtins(row.record, builtin_types=(datetime, date))
+    flat = {name: value for name, value in told.items() if name not in ("record", "user", "extra")}
+    flat |= {f"user_{name.removeprefix('external_')}": value for name, value in told.get("user", {}).items()}
+    shown = {_label(name): _shown(name, value) for name, value in flat.items()}
+    return shown | {name: wording.plain(value) for name, value in told.get("extra", {}).items()}
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "status":
+        return wording.state(value)
+    if name in ("progress", "score") and isinstance(value, int | float):
+        return f"{wording.number(value)} %"
+    return wording.duration(value) if name == "time_spent_seconds" else wording.plain(value)
 
 
 def _likely(provider: Provider, files: list[SourceFile], standing: ColumnMapping) -> TableKind:

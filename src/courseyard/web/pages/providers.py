@@ -19,6 +19,7 @@ from courseyard.web.context import require_person, services
 from courseyard.web.pages import forms
 from courseyard.web.pages.credentials import admin
 from courseyard.web.pages.rendering import back, page
+from courseyard.web.pages.sync_log import with_waiting
 
 SCHEDULES = {
     "": "By hand only",
@@ -259,15 +260,18 @@ async def _standing(request: Request, provider: Provider) -> dict[str, Any]:
     svc = services(request)
     row = next((row for row in await svc.hub.providers.all() if row["id"] == provider.id), None)
     kind = kinds.kinds().get(provider.kind or "")
+    working = await svc.hub.runs.working(provider.id)
+    running = await with_waiting(request, [working] if working else [])
+    runs = await svc.db.all(
+        "sync.log", provider_id=provider.id, status=None, sync_type=None, limit=_RECENT_RUNS, offset=0
+    )
     cursors = {cursor["stream"]: cursor for cursor in await svc.db.all("partners.cursors", provider_id=provider.id)}
     return {
         "row": row,
         "state": state_of(row) if row else "not-set-up",
         "states": STATES,
-        "running": await svc.hub.runs.working(provider.id),
-        "runs": await svc.db.all(
-            "sync.log", provider_id=provider.id, status=None, sync_type=None, limit=_RECENT_RUNS, offset=0
-        ),
+        "running": running[0] if running else None,
+        "runs": await with_waiting(request, runs),
         "freshness": [
             (label, cursors.get(stream.value))
             for stream, label in STREAMS.items()

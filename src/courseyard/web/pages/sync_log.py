@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from courseyard.limits import DRY_RUN_CHANGES_SHOWN, PAGE_SIZE
 from courseyard.partners.batch import LISTED
 from courseyard.partners.connector import Stream
 from courseyard.web.context import services
-from courseyard.web.pages import forms
+from courseyard.web.pages import forms, wording
 from courseyard.web.pages.credentials import admin
 from courseyard.web.pages.rendering import back, page
 
@@ -28,9 +29,14 @@ OUTCOMES = {
     "updated": "changed",
     "unchanged": "as before",
     "older": "older than what stands",
-    "skipped": "left aside on purpose",
+    "skipped": "left aside, because their course is not imported or their account is left aside",
     "gone": "gone at the partner",
     "failed": "could not be written and wait",
+}
+# Of some kinds more can be said.
+_OUTCOMES_OF = {
+    ("course", "skipped"): "not imported yet",
+    ("credential", "skipped"): "left aside, because their account is",
 }
 TABLES = {
     "partner_courses": "Course",
@@ -38,6 +44,40 @@ TABLES = {
     "external_module_progress": "Module",
     "partner_credentials": "Credential",
 }
+# What people call the columns; names that are not here are told as they are.
+COLUMNS = {
+    "active": "Open",
+    "certificate_url": "Certificate address",
+    "completed_at": "Completed",
+    "course_code": "Code",
+    "course_name": "Title",
+    "course_url": "Address",
+    "credential_name": "Name",
+    "credential_number": "Number",
+    "credential_type": "Type",
+    "duration_hours": "Hours",
+    "enrolled_at": "Enrolled",
+    "enrollment_link": "Address",
+    "expiration_date": "Expires",
+    "external_account_id": "Account at the partner",
+    "external_certificate_id": "Certificate at the partner",
+    "external_course_id": "Key at the partner",
+    "external_credential_id": "Key at the partner",
+    "external_enrollment_id": "Key at the partner",
+    "gone_at": "Gone at the partner",
+    "is_active": "Open",
+    "issued_date": "Issued",
+    "last_accessed_at": "Last active",
+    "module_id": "Key at the partner",
+    "module_name": "Title",
+    "progress_percentage": "Progress",
+    "revoked_at": "Revoked",
+    "started_at": "Started",
+    "time_spent_seconds": "Time spent",
+    "verification_url": "Verification address",
+}
+# Our words for states that read otherwise on the pages.
+_STATES = {"withdrawn": "Ended"}
 # Keys and stamps of our own, which say nothing to a reader.
 _UNTOLD = frozenset(
     {
@@ -65,6 +105,7 @@ async def show_log(request: Request) -> Response:
         "sync_type": sync_type if sync_type in TYPES else None,
     }
     rows = await svc.db.all("sync.log", **chosen, limit=PAGE_SIZE, offset=forms.offset_of(request))
+    rows = await with_waiting(request, rows)
     return page(
         request,
         "sync_log.html",
@@ -77,6 +118,15 @@ async def show_log(request: Request) -> Response:
         page_number=forms.page_of(request),
         page_size=PAGE_SIZE,
     )
+
+
+async def with_waiting(request: Request, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Runs with what waits of each now (``waiting``): their own counts say how often something could not be written."""
+    found = await services(request).db.all("waiting.of_runs", run_ids=[run["id"] for run in runs])
+    waiting: Counter[str] = Counter()
+    for row in found:
+        waiting[row["run_id"]] += row["n"]
+    return [{**run, "waiting": waiting[run["id"]]} for run in runs]
 
 
 async def show_run(request: Request) -> Response:
@@ -137,6 +187,7 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
     waiting = await svc.db.all(
         "partners.failures", provider_id=run["provider_id"], open=True, code=None, run_id=run_id, limit=10, offset=0
     )
+    waits = {row["kind"]: row for row in await svc.db.all("waiting.of_runs", run_ids=[run_id])}
     running = run["status"] == "running"
     queue = await svc.hub.runs.queue(run_id) if running else {"ahead": 0, "next_try_at": None}
     return page(
@@ -150,7 +201,7 @@ async def _run(request: Request, template: str, error: CourseyardError | None = 
         phase=_phase(run, told, queue),
         next_try_at=queue["next_try_at"],
         fetched=_fetched(run),
-        counts=[(KINDS[kind], _outcomes(run["counts"][kind])) for kind in KINDS if kind in (run["counts"] or {})],
+        counts=_counts(run, waits),
         problems=told.get("problems") or run["problems"] or [],
         preview_limit=DRY_RUN_CHANGES_SHOWN,
         preview=[_difference(change) for change in told.get("preview") or []],
@@ -194,12 +245,34 @@ def _fetched(run: Mapping[str, Any]) -> int | None:
     return min(sum(n for name, n in counts.items() if name not in ("created", "updated")), int(run["total"]))
 
 
-def _outcomes(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """What became of the records of a kind, in words. "Written" is told by what it was: added, changed, or neither."""
+def _counts(run: Mapping[str, Any], waits: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Per kind, what became of its records; ``waits``: how many of them wait now."""
+    counts: Mapping[str, Mapping[str, int]] = run["counts"] or {}
+    return [
+        (label, _outcomes(kind, counts.get(kind, {}), None if run["dry_run"] else waits.get(kind, {})))
+        for kind, label in KINDS.items()
+        if kind in counts or kind in waits
+    ]
+
+
+def _outcomes(kind: str, counts: Mapping[str, int], waits: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    """What became of the records of a kind, in words. "Written" is told by what it was: added, changed, or neither.
+
+    ``waits``: how many of them wait now; None in a dry run, after which nothing does.
+    """
     shown = dict(counts)
     same = shown.pop("write", 0) - shown.get("created", 0) - shown.get("updated", 0)
     shown["unchanged"] = shown.get("unchanged", 0) + max(same, 0)
-    return [(words, shown[name]) for name, words in OUTCOMES.items() if shown.get(name)]
+    words = {name: _OUTCOMES_OF.get((kind, name), words) for name, words in OUTCOMES.items()}
+    if waits is None:
+        words["failed"] = "would wait"
+        return [(told, shown[name]) for name, told in words.items() if shown.get(name)]
+    shown["unread"], words["unread"] = waits.get("unread", 0), "refused or not understood, and wait"
+    tries, waiting = shown.get("failed", 0), waits.get("n", 0) - shown["unread"]
+    if tries != waiting:
+        now = f"{waiting} wait{'s' if waiting == 1 else ''} now" if waiting else "none waits now"
+        words["failed"] = f"{'try' if tries == 1 else 'tries'} in vain ({now})"
+    return [(told, shown[name]) for name, told in words.items() if shown.get(name)]
 
 
 def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,11 +281,11 @@ def _difference(change: Mapping[str, Any]) -> dict[str, Any]:
     names = [
         name for name in dict.fromkeys((*after, *before)) if name not in _UNTOLD and before.get(name) != after.get(name)
     ]
-    fields = [(name, _value(before.get(name)), _value(after.get(name))) for name in names]
+    fields = [(_label(name), _value(name, before.get(name)), _value(name, after.get(name))) for name in names]
     if change.get("person_before") and any(before.get(name) != after.get(name) for name in ("student_id", "user_id")):
-        fields.insert(0, ("person", _person(change, "_before"), _person(change, "")))
+        fields.insert(0, ("Person", _person(change, "_before"), _person(change, "")))
     return {
-        "table": TABLES.get(change["table_name"], change["table_name"]),
+        "table": TABLES.get(change["table_name"], wording.label(change["table_name"])),
         "title": _title(change, after),
         "is_new": change["before"] is None,
         "fields": fields,
@@ -226,9 +299,13 @@ def _person(change: Mapping[str, Any], when: str) -> str:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with what its ``metadata`` holds beside its own columns: marks like ``gone_at`` stand only there."""
+    """A row with what its ``metadata`` holds beside its own columns: marks like ``gone_at`` stand only there. Of what
+    the partner tells beside the fields that we know (``partner``), each is a field of its own.
+    """
     more = row.get("metadata")
-    told = {**more, **row} if isinstance(more, dict) else row
+    told = {**more, **row} if isinstance(more, dict) else dict(row)
+    if isinstance(told.get("partner"), dict):
+        told |= {f"partner.{name}": value for name, value in told.pop("partner").items()}
     return {name: value for name, value in told.items() if value not in (None, {}, [])}
 
 
@@ -239,11 +316,23 @@ def _title(change: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     return ", ".join(told) or str(change["row_id"])
 
 
-def _value(value: Any) -> str:
-    if value is None or value == {}:
+def _label(name: str) -> str:
+    if name.startswith("partner."):
+        return f"{wording.label(name.removeprefix('partner.'))} at the partner"
+    return COLUMNS.get(name, wording.label(name))
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None:
         return "–"
-    text = str(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    match name:
+        case "status":
+            return _STATES.get(str(value).lower(), wording.state(str(value)))
+        case "progress_percentage" | "score" if isinstance(value, int | float):
+            return f"{wording.number(value)} %"
+        case "time_spent_seconds" if isinstance(value, int | float):
+            return wording.duration(value)
+    return wording.plain(value)
 
 
 routes = [

@@ -60,7 +60,11 @@ async def _replay(request: Request, run_id: str) -> dict[str, Any] | None:
         run = await services(request).hub.runs.run(run_id)
     except NotFoundError:
         return None
-    return run if run["provider_id"] == forms.path_id(request) and run["mode"] == "replay" else None
+    if run["provider_id"] != forms.path_id(request) or run["mode"] != "replay":
+        return None
+    counts = (run["counts"] or {}).values()
+    aside = sum(of_kind.get("skipped", 0) for of_kind in counts)
+    return run | {"aside": aside, "written": (run["records_processed"] or 0) - (run["records_failed"] or 0) - aside}
 
 
 async def _show(request: Request, error: CourseyardError | None = None) -> Response:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d(:?\d\d)?)?")
+# A value that somebody else wrote is shown so far.
+_TEXT_SHOWN = 200
+_PARTS_SHOWN = 20
 
 # What a page says after a form led to it. A fixed list: nobody can put words on a page by a link.
 DONE = {
@@ -35,8 +44,8 @@ DONE = {
     "provider-deleted": "The partner and all that came from it is deleted here. Nothing happened at the partner.",
     "connected": "The partner lets this server in. Test the connection next.",
     "checked": "The connection was tried; see below.",
-    "run-started": "The run is on its way; its progress is below.",
     "run-standing": "Another run of this partner is on, so this one was not begun. Begin it again when that is done.",
+    "run-started": "The run is on its way; its progress is below.",
     "paused": "Paused: nothing is fetched by itself until you go on.",
     "resumed": "The schedule goes on.",
     "courses-imported": "The courses are brought in. Map them to your own next.",
@@ -50,7 +59,60 @@ def time_element(when: datetime | None) -> Markup:
     """A moment in UTC that the browser shows in the viewer's own time zone; a dash for none."""
     if when is None:
         return Markup('<span class="dim">–</span>')
+    when = when.astimezone(UTC) if when.tzinfo else when
     return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), when.strftime("%Y-%m-%d %H:%M UTC"))
+
+
+def day_element(day: date | None) -> Markup:
+    """A day, which is the same everywhere; a dash for none."""
+    if day is None:
+        return Markup('<span class="dim">–</span>')
+    return Markup('<time datetime="{0}" data-day>{0}</time>').format(day.isoformat())
+
+
+def plain(value: Any) -> str:
+    """Any value of a record as people read it, whether it comes from a column or from JSON; a dash for none."""
+    if value is None or value in ("", {}, []):
+        return "–"
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int() | float() | Decimal():
+            return number(value)
+        case datetime():
+            return time_element(value)
+        case date():
+            return day_element(value)
+        case dict():
+            inner = [Markup("{}: {}").format(label(str(name)), plain(told)) for name, told in value.items()]
+            return _joined(inner, "; ")
+        case list() | tuple():
+            return _joined([plain(told) for told in value], ", ")
+    return _text(str(value))
+
+
+def _joined(parts: Sequence[str], between: str) -> Markup:
+    more = len(parts) - _PARTS_SHOWN
+    return escape(between).join([*parts[:_PARTS_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _text(text: str) -> str:
+    try:
+        if _DAY.fullmatch(text):
+            return day_element(date.fromisoformat(text))
+        if found := _MOMENT.fullmatch(text):
+            when = datetime.fromisoformat(text)
+            # Without a zone it is nobody's time in particular.
+            return time_element(when) if found["zone"] else when.strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        pass
+    return text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}…"
+
+
+def label(name: str) -> str:
+    """The name of a field, where nobody has given it a better one."""
+    words = " ".join(name.replace("_", " ").split())
+    return words[:1].upper() + words[1:]
 
 
 def ago(when: datetime | None) -> str:
