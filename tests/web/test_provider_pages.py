@@ -237,14 +237,31 @@ def test_a_run_that_was_not_begun_is_not_called_begun(
 
     assert "The run is on its way" in asked(how="sync", streams=["catalogue", "enrolments"])
     assert "The run is on its way" in asked(how="sync", streams=["catalogue"]), "it is part of the one that waits"
-    for other in ({"how": "dry", "streams": ["catalogue"]}, {"how": "sync", "streams": ["progress"]}, {"how": "drift"}):
-        assert "this one was not begun" in asked(**other), other
+    for name, other in (
+        ("dry run", {"how": "dry", "streams": ["catalogue"]}),
+        ("sync", {"how": "sync", "streams": ["progress"]}),
+        ("check for drift", {"how": "drift"}),
+    ):
+        said = asked(**other)
+        assert f"The {name} was not begun: another run of this partner is on: “ Full sync ”, since" in said, other
+        assert "The run is on its way" not in said
+    assert len(site.sql("select 1 from courseyard.sync_runs")) == 1
+    answer = admin.post(f"{own}/sync", data={"how": "drift"})
+    link = re.search(r'id="standing" href="([^"]+)"', admin.get(answer.headers["location"]).text)[1]
+    assert "it begins as soon as a background worker is free" in text_of(admin.get(link).text)
     looked = admin.post(f"{own}/catalogue/look")
     assert "done" not in looked.headers["location"], "the courses are looked at by the one that waits"
     site.work()
     asked(how="sync", streams=["progress"])
     looked = admin.post(f"{own}/catalogue/look")
-    assert "this one was not begun" in text_of(admin.get(looked.headers["location"]).text)
+    shown = looked.headers["location"]
+    assert "The look at the catalogue was not begun: another run of this partner is on: “ Progress" in text_of(
+        admin.get(shown).text
+    )
+    site.work()
+    assert "another run of this partner was on" in text_of(admin.get(shown).text)
+    for wrong in ("asked=Pay!", "asked=dry&standing=x", f"asked=dry&standing={own[-36:]}"):
+        assert "was not begun" not in text_of(admin.get(f"{own}?{wrong}").text), wrong
 
 
 def test_a_secret_of_ours_can_be_made_and_one_of_the_partner_not(admin: httpx.Client) -> None:

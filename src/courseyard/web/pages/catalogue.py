@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from courseyard.errors import CourseyardError, InvalidInputError
+from courseyard.errors import CourseyardError, InvalidInputError, RunStandsError
 from courseyard.limits import PAGE_SIZE
 from courseyard.partners import kinds, reading
 from courseyard.partners.catalogue import STATES, Filter
@@ -19,7 +19,7 @@ from courseyard.partners.connector import Stream
 from courseyard.partners.providers import Provider
 from courseyard.partners.records import Course
 from courseyard.web.context import services
-from courseyard.web.pages import forms
+from courseyard.web.pages import forms, standing_runs
 from courseyard.web.pages.credentials import admin
 from courseyard.web.pages.rendering import back, page
 from courseyard.web.rights import like_pattern
@@ -51,16 +51,17 @@ async def show_run(request: Request) -> Response:
 async def look(request: Request) -> Response:
     """Ask the partner what it offers; nothing is written but what this page shows."""
     caller = await admin(request)
-    provider_id = forms.path_id(request)
+    provider_id, runs = forms.path_id(request), services(request).hub.runs
+    path = f"/partners/providers/{provider_id}/catalogue"
     try:
-        run_id = await services(request).hub.runs.start(
-            provider_id, [Stream.CATALOGUE], dry_run=True, requested_by=caller.profile_id
-        )
+        await runs.begin(provider_id, [Stream.CATALOGUE], dry_run=True, requested_by=caller.profile_id)
+    except RunStandsError as standing:
+        # A run that is on and asks for the courses too is as good.
+        looks = Stream.CATALOGUE.value in (await runs.run(standing.extra["run_id"]))["streams"]
+        return back(path) if looks else standing_runs.led_to(path, standing, "look")
     except CourseyardError as error:
         return await _show(request, error)
-    # A run that is on and asks for the courses too is as good.
-    looks = Stream.CATALOGUE.value in (await services(request).hub.runs.run(run_id))["streams"]
-    return back(f"/partners/providers/{provider_id}/catalogue", None if looks else "run-standing")
+    return back(path)
 
 
 async def bring_in(request: Request) -> Response:
@@ -139,6 +140,7 @@ async def _show(request: Request, error: CourseyardError | None = None) -> Respo
         page_size=PAGE_SIZE,
         error=error,
         asked_again=False,
+        standing=await standing_runs.told(request, provider.id),
         **await _run(request, provider),
     )
 

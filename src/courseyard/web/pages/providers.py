@@ -10,13 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from courseyard.errors import CourseyardError, CredentialsKeyError, InvalidInputError, PartnerRefusedError
+from courseyard.errors import (
+    CourseyardError,
+    CredentialsKeyError,
+    InvalidInputError,
+    PartnerRefusedError,
+    RunStandsError,
+)
 from courseyard.partners import kinds
 from courseyard.partners.connector import Connector, Stream
 from courseyard.partners.fields import TARGETS
 from courseyard.partners.providers import IDENTITY_RULES, REFRESH, STATES, Draft, Provider, Settings, state_of
 from courseyard.web.context import require_person, services
-from courseyard.web.pages import forms
+from courseyard.web.pages import forms, standing_runs
 from courseyard.web.pages.credentials import admin
 from courseyard.web.pages.rendering import back, page
 from courseyard.web.pages.sync_log import with_waiting
@@ -141,25 +147,24 @@ async def sync(request: Request) -> Response:
     caller = await admin(request)
     provider_id, form = forms.path_id(request), await request.form()
     how = forms.text(form, "how")
+    how = how if how in ("dry", "drift") else "sync"
     chosen = [stream for stream in Stream if stream.value in form.getlist("streams")]
+    path, hub = f"/partners/providers/{provider_id}", services(request).hub
     try:
         if not chosen and how != "drift":
             raise InvalidInputError("Nothing is chosen to fetch.", hint="Tick what you want to fetch.")
-        run_id = await services(request).hub.runs.start(
+        await hub.runs.begin(
             provider_id,
             [] if how == "drift" else chosen,
             drift=how == "drift",
             dry_run=how == "dry",
             requested_by=caller.profile_id,
         )
+    except RunStandsError as standing:
+        return standing_runs.led_to(path, standing, how)
     except CourseyardError as error:
         return await _show(request, error)
-    run = await services(request).hub.runs.run(run_id)
-    as_asked = (
-        run["mode"] == "drift" if how == "drift" else run["mode"] == "sync" and set(chosen) <= set(run["streams"])
-    )
-    as_asked = as_asked and run["dry_run"] == (how == "dry")
-    return back(f"/partners/providers/{provider_id}", "run-started" if as_asked else "run-standing")
+    return back(path, "run-started")
 
 
 async def connect(request: Request) -> Response:
@@ -244,6 +249,7 @@ async def _show(request: Request, error: CourseyardError | None = None, provider
         connected=_is_connected(request, provider),
         inbound_url=hub.providers.inbound_url(provider.id) if kind and kind.capabilities.receives else None,
         error=error,
+        standing=await standing_runs.told(request, provider.id),
         **await _standing(request, provider),
     )
 

@@ -44,7 +44,6 @@ DONE = {
     "provider-deleted": "The partner and all that came from it is deleted here. Nothing happened at the partner.",
     "connected": "The partner lets this server in. Test the connection next.",
     "checked": "The connection was tried; see below.",
-    "run-standing": "Another run of this partner is on, so this one was not begun. Begin it again when that is done.",
     "run-started": "The run is on its way; its progress is below.",
     "paused": "Paused: nothing is fetched by itself until you go on.",
     "resumed": "The schedule goes on.",
