@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from fix_web import LIFTING, RunningSite, upload
-from partners.standins import moodle
+from partners.standins import canvas, moodle
 from playwright.async_api import Browser, Page, expect
 
+from courseyard.partners.providers import Draft, Settings
 from courseyard.partners.signatures import is_standard_secret
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("journey")]
@@ -169,3 +170,25 @@ async def test_a_secret_is_made_in_the_browser_and_shown_until_it_is_saved(brows
     [row] = await asyncio.to_thread(site.run, site.services.hub.providers.all())
     provider = await asyncio.to_thread(site.run, site.services.hub.providers.get(row["id"]))
     assert site.services.hub.providers.open(provider).config.text("secret") == made
+
+
+async def test_an_administrator_goes_to_canvas_and_lets_this_server_in(
+    browser: Browser, site: RunningSite, serve: Callable[[Any], str]
+) -> None:
+    admin = await asyncio.to_thread(site.person, "admin", "admin@example.org")
+    school = canvas.School()
+    school.users[1] = {"id": 1, "name": "Courseyard"}
+    school.redirects.add(f"{site.app}/partners/connected")
+    options = {
+        "base_url": serve(school.app), "client_id": canvas.CLIENT[0], "client_secret": canvas.CLIENT[1],
+    }  # fmt: skip
+    made = Draft("canvas", "Harbour School", options, Settings(schedule_minutes=None))
+    provider = await asyncio.to_thread(site.run, site.services.hub.providers.save(made))
+    page = await signed_in(browser, site, admin)
+    await page.goto(f"{site.app}/partners/providers/{provider}")
+    await page.get_by_role("button", name="Connect", exact=True).click()
+    # From another site the browser brings the session along, and the person is back as who they were.
+    await page.get_by_role("link", name="Go on to Harbour School").click()
+    await expect(page.get_by_text("The partner lets this server in")).to_be_visible()
+    await page.get_by_role("button", name="Test connection").click()
+    await expect(page.locator("#connection").get_by_text("Signed in as Courseyard")).to_be_visible()
