@@ -154,7 +154,8 @@ def test_records_wait_for_their_person_and_are_replayed(site: RunningSite, partn
     assert {f["code"] for f in sync.failures()} == {"person-unknown"}
     lea = site.person(email="lea@work.example")
     [waiting, _] = site.run(sync.hub.identities.waiting(sync.id, "waiting", None, 10, 0))
-    assert (waiting["external_id"], waiting["records"]) == ("u-lea", 2)
+    # The enrolment and its two modules, and the credential.
+    assert (waiting["external_id"], waiting["records"], waiting["others"]) == ("u-lea", 4, 0)
     replay = sync.finished(site.run(sync.hub.identities.decide(sync.id, "u-lea", lea, None)))
     assert replay["sync_type"] == "replay"
     assert site.sql("select count(*) from public.external_module_progress where user_id = %s", lea) == [(2,)]

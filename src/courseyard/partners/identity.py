@@ -68,7 +68,7 @@ class Identities:
         return run_id
 
     async def account(self, provider_id: str, external_id: str) -> dict[str, Any]:
-        """One account: who it is or may be, and how many records wait for it.
+        """One account: who it is or may be, with its counts as ``waiting`` has them.
 
         Raises:
             NotFoundError: there is no such account.
@@ -76,15 +76,27 @@ class Identities:
         row = await self._db.one("partners.account", provider_id=provider_id, external_id=external_id)
         if row is None:
             raise NotFoundError("There is no such account.")
-        return row
+        [found] = await self._counted(provider_id, [row])
+        return found
 
     async def waiting(
         self, provider_id: str, state: str, search: str | None, limit: int, offset: int
     ) -> list[dict[str, Any]]:
-        """Accounts that wait, or that are left aside (state ``ignored``); each row also carries the ``total``."""
-        return await self._db.all(
+        """Accounts that wait, or that are left aside (state ``ignored``); each row also carries the ``total``.
+
+        ``records``: what a decision lets follow, modules of its enrolments included; ``others``: what of it waits for
+        something else.
+        """
+        rows = await self._db.all(
             "partners.waiting_people", provider_id=provider_id, state=state, search=search, limit=limit, offset=offset
         )
+        return await self._counted(provider_id, rows)
+
+    async def _counted(self, provider_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        accounts = [row["external_id"] for row in rows]
+        counted = await self._db.all("waiting.of_accounts", provider_id=provider_id, accounts=accounts)
+        waiting = {row["account"]: {"records": row["records"], "others": row["others"]} for row in counted}
+        return [row | waiting.get(row["external_id"], {"records": 0, "others": 0}) for row in rows]
 
     async def matched(self, provider_id: str, search: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
         """Accounts whose person is known, and by which rule."""

@@ -247,7 +247,7 @@ class AccountRow(Shown):
     sis_id: str | None
     rule: str | None
     profile_id: str | None = None
-    records: int | None = Field(default=None, description="How many records wait for a decision.")
+    records: int | None = Field(default=None, description="How many records a decision lets follow.")
     candidates: list[dict[str, Any]] | None = None
 
 

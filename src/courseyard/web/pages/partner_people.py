@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -43,9 +41,7 @@ async def show(request: Request) -> Response:
     if state == "matched":
         rows = await svc.hub.identities.matched(provider_id, pattern, PAGE_SIZE, offset)
     else:
-        rows = await _with_records(
-            request, provider_id, await svc.hub.identities.waiting(provider_id, state, pattern, PAGE_SIZE, offset)
-        )
+        rows = await svc.hub.identities.waiting(provider_id, state, pattern, PAGE_SIZE, offset)
     return page(
         request,
         "partner_people.html",
@@ -101,20 +97,12 @@ async def _meant(request: Request, form: FormData) -> str | None:
             raise InvalidInputError(f"There is no decision '{other[:50]}'.")
 
 
-async def _with_records(request: Request, provider_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The accounts with how many ``records`` follow a decision, and how many ``others`` wait for something else."""
-    accounts = [row["external_id"] for row in rows]
-    counted = await services(request).db.all("waiting.of_accounts", provider_id=provider_id, accounts=accounts)
-    waiting = {row["account"]: {"records": row["records"], "others": row["others"]} for row in counted}
-    return [row | waiting.get(row["external_id"], {"records": 0, "others": 0}) for row in rows]
-
-
 async def _account(
     request: Request, external_id: str, error: CourseyardError | None = None, form: FormData | None = None
 ) -> Response:
     svc, provider_id = services(request), forms.path_id(request)
     provider = await svc.hub.providers.get(provider_id)
-    [account] = await _with_records(request, provider_id, [await svc.hub.identities.account(provider_id, external_id)])
+    account = await svc.hub.identities.account(provider_id, external_id)
     # Before anybody typed something, those who are called like the account.
     search = forms.search_of(request) if "q" in request.query_params else account["name"] or account["email"]
     found = await svc.directory.people(search, _FOUND_SHOWN, 0) if search else []

@@ -206,8 +206,6 @@ select * from courseyard.partner_people_v1(%(provider_id)s, %(users)s::jsonb);
 
 -- name: waiting_people
 select p.external_id, p.email, p.name, p.sis_id, p.state, p.rule, p.seen_at,
-  (select count(*) from courseyard.sync_failures as f
-    where f.provider_id = p.provider_id and f.person = p.external_id and f.resolved_at is null) as records,
   coalesce((select jsonb_agg(jsonb_build_object('id', c.id, 'name', c.full_name, 'email', c.email) order by c.full_name)
     from public.profiles as c where c.id = any(p.candidates)), '[]') as candidates,
   count(*) over () as total
@@ -232,8 +230,6 @@ limit %(limit)s offset %(offset)s;
 -- One account, with who it is or may be.
 select p.external_id, p.email, p.name, p.sis_id, p.state, p.profile_id::text as profile_id,
   f.full_name::text as profile_name, f.email::text as profile_email,
-  (select count(*) from courseyard.sync_failures as w
-    where w.provider_id = p.provider_id and w.person = p.external_id and w.resolved_at is null) as records,
   coalesce((select jsonb_agg(jsonb_build_object('id', c.id, 'name', c.full_name, 'email', c.email) order by c.full_name)
     from public.profiles as c where c.id = any(p.candidates)), '[]') as candidates
 from courseyard.partner_people as p
