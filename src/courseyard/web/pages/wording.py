@@ -45,7 +45,7 @@ DONE = {
     "connected": "The partner lets this server in. Test the connection next.",
     "checked": "The connection was tried; see below.",
     "run-started": "The run is on its way; its progress is below.",
-    "paused": "Paused: nothing is fetched by itself until you go on.",
+    "paused": "Paused: nothing is fetched by itself, and what the partner pushes waits, until you go on.",
     "resumed": "The schedule goes on.",
     "courses-imported": "The courses are brought in. Map them to your own next.",
     "file-uploaded": "The file is kept. The next sync reads it.",
