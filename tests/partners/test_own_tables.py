@@ -187,7 +187,7 @@ def test_a_table_that_takes_nothing_ends_the_run_and_one_that_takes_some_does_no
     monkeypatch.setattr("courseyard.partners.sync.MAX_REFUSED_IN_A_ROW", 20)
     own.sql("alter table public.partner_courses add constraint closed check (course_name < 'Course 9') not valid")
     many = [Course(external_id=f"z{n}", title=f"Course 9{n}") for n in range(60)]
-    Scripted.script[Stream.CATALOGUE] = [page(*many)]
+    Scripted.script[Stream.CATALOGUE] = [page(*many[:8]), page(*many[8:])]
     run = sync(Stream.CATALOGUE)
     assert (run["status"], run["records_failed"]) == ("failed", 20)
     assert "none of the first 20 records" in run["error_message"] and "closed" in run["error_message"]

@@ -271,7 +271,8 @@ class Syncs:
             else:
                 await self._write(run, batch, place)
                 await self._keep_plans_right(run, len(records))
-            run.refusal = ("", 0)
+            if records:
+                run.refusal = ("", 0)
         except _AT_FAULT as error:
             if len(records) < 2:
                 await self._refused(run, records, error)
