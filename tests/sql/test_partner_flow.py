@@ -80,12 +80,18 @@ def test_other_kinds_of_mapping_enrol_and_complete_nothing(fresh: Database, kind
     assert fresh.value("select count(*) from scorm_enrollments where scorm_package_id = %s", UNUSED) == 0
 
 
+def not_begun(db: Database) -> None:
+    """Nobody has opened a package yet."""
+    db.rows("update scorm_enrollments set status = 'not_attempted', attempts = 0")
+
+
 def held(db: Database, enrolment: str = LEA_SAFETY) -> list[tuple[str, bool, bool]]:
     found = db.rows("select relation, done, holds from courseyard.mapping_relations_v1(%s) order by title", [enrolment])
     return [(row["relation"], row["done"], row["holds"]) for row in found]
 
 
 def test_a_prerequisite_holds_until_it_is_completed_there(fresh: Database) -> None:
+    not_begun(fresh)
     mapped(fresh, "Prerequisite", scorm_package_id=SAFETY)
     assert held(fresh) == held(fresh, LEO_SAFETY) == [("prerequisite", False, True)]
     assert held(fresh, LEA_FIRST_AID) == [], "another package"
@@ -96,18 +102,21 @@ def test_a_prerequisite_holds_until_it_is_completed_there(fresh: Database) -> No
     assert held(fresh, LEO_SAFETY)[0][2], "each for themselves"
     fresh.rows("update partner_lms_enrollments set status = 'active', completed_at = null where id = %s", LEA_PARTNER)
     assert held(fresh)[0][2], "what is taken back counts no more"
-    fresh.rows("update scorm_enrollments set status = 'completed' where id = %s", LEA_SAFETY)
-    assert held(fresh) == [("prerequisite", False, False)], "who is through is not held"
+    for begun in ("status = 'incomplete'", "status = 'completed'", "status = 'not_attempted', attempts = 1"):
+        fresh.rows(f"update scorm_enrollments set {begun} where id = %s", LEA_SAFETY)
+        assert held(fresh) == [("prerequisite", False, False)], "who has begun is not kept from it"
 
 
 @pytest.mark.parametrize(("kind", "active"), [("prerequisite", False), ("elective", True), ("Whatever", True)])
 def test_nothing_else_holds(fresh: Database, kind: str, active: bool) -> None:
+    not_begun(fresh)
     mapped(fresh, kind, scorm_package_id=SAFETY)
     fresh.rows("update partner_course_mappings set is_active = %s", active)
     assert held(fresh) == ([("elective", False, False)] if kind == "elective" else [])
 
 
 def test_all_prerequisites_hold_and_one_that_is_elective_too_is_one(fresh: Database) -> None:
+    not_begun(fresh)
     mapped(fresh, "elective", scorm_package_id=SAFETY)
     mapped(fresh, "prerequisite", scorm_package_id=SAFETY)
     assert held(fresh) == [("prerequisite", False, True)]
@@ -124,6 +133,7 @@ def test_all_prerequisites_hold_and_one_that_is_elective_too_is_one(fresh: Datab
 
 
 def test_the_own_enrolment_is_told_as_long_as_it_has_not_been_ended(fresh: Database) -> None:
+    not_begun(fresh)
     mapped(fresh, "prerequisite", scorm_package_id=SAFETY)
     query = "select own_id::text from courseyard.mapping_relations_v1(%s)"
     assert fresh.value(query, [LEA_SAFETY]) == LEA_PARTNER
@@ -133,6 +143,7 @@ def test_the_own_enrolment_is_told_as_long_as_it_has_not_been_ended(fresh: Datab
 
 
 def test_a_word_that_only_looks_like_completion_opens_nothing(fresh: Database) -> None:
+    not_begun(fresh)
     mapped(fresh, "prerequisite", scorm_package_id=SAFETY)
     complete_at_partner(fresh)
     fresh.rows("update partner_lms_enrollments set completed_at = null where id = %s", LEA_PARTNER)
@@ -146,6 +157,7 @@ def test_a_word_that_only_looks_like_completion_opens_nothing(fresh: Database) -
 
 @pytest.mark.parametrize("kind", ["course", "program"])
 def test_before_a_course_or_program_it_holds_the_packages_taken_as_part_of_it(fresh: Database, kind: str) -> None:
+    not_begun(fresh)
     target = ARC_WELDING if kind == "course" else WELDING
     mapped(fresh, "prerequisite", **{f"internal_{kind}_id": target})
     assert held(fresh) == []
@@ -159,6 +171,7 @@ def test_before_a_course_or_program_it_holds_the_packages_taken_as_part_of_it(fr
 
 
 def test_what_comes_first_is_known_on_the_organisations_own_tables(project: Database) -> None:
+    not_begun(project)
     project.changed(
         "insert into scorm_packages (id, title, package_url, launch_url) values (%s, 'Safety', 'https://x.org', 'https://x.org')",
         SAFETY,

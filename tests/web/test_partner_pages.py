@@ -342,6 +342,12 @@ def test_a_link_that_was_made_before_is_refused_when_it_is_opened(there: There) 
     assert "“Course 1” at Partner Academy" in opened.json()["detail"]
     site.sql("update public.partner_course_mappings set is_active = false")
     assert httpx.post(f"{site.content}/play/api/open", json={"launch": link}).status_code == 200
+    # Who has begun comes back to it, though the mapping stands again.
+    site.sql("update public.partner_course_mappings set is_active = true")
+    again = api.post(f"/api/enrollments/{enrolled.json()['id']}/launch")
+    assert again.status_code == 200, again.text
+    opened = httpx.post(f"{site.content}/play/api/open", json={"launch": again.json()["url"].rpartition("/")[2]})
+    assert opened.status_code == 200, opened.text
 
 
 def test_an_elective_is_offered_beside_and_holds_nothing(there: There) -> None:

@@ -29,7 +29,7 @@ TYPES: dict[str, str] = {
     "either side counts for the other.",
     "credit": "The partner's course counts here: who is enrolled at the partner is enrolled here too, and a completion "
     "at the partner completes ours, but not the other way.",
-    "prerequisite": "The partner's course comes first: who is enrolled in ours sees it named there, and cannot open "
+    "prerequisite": "The partner's course comes first: who is enrolled in ours sees it named there, and cannot begin "
     "ours before it is completed at the partner.",
     "elective": "The partner's course is offered in addition: who is enrolled in ours sees it named there, and nothing "
     "is enrolled, completed or held back by it.",

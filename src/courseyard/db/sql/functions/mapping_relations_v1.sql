@@ -2,7 +2,8 @@
 -- elective say: a row per enrolment and partner's course, which comes first where it is both. A course or a program of the
 -- organisation's means the packages that are taken as part of it (scorm_enrollments.enrollment_id). own_id: the learner's
 -- enrolment there that has not been ended; done: completed there, by the rule of credit_completions_v1; holds: the package
--- may not be opened yet. Who has completed the package already is not held.
+-- may not be opened yet. Who has begun goes on: nobody is kept from work that is half done, by a mapping that was made or a
+-- completion that was taken back meanwhile.
 create or replace function courseyard.mapping_relations_v1(p_enrollments uuid[])
 returns table (enrollment_id uuid, relation text, partner_course_id uuid, title text, provider text, link text, own_id uuid,
   own_progress numeric, done boolean, holds boolean)
@@ -11,7 +12,8 @@ stable
 set search_path = ''
 as $$
   with taken as (
-    select e.id, e.user_id, e.status, t.kind, t.target
+    select e.id, e.user_id, t.kind, t.target,
+        coalesce(e.attempts, 0) > 0 or coalesce(pg_catalog.lower(e.status), 'not_attempted') <> 'not_attempted' as begun
       from public.scorm_enrollments as e
       left join public.enrollments as n on n.id = e.enrollment_id
       cross join lateral (values
@@ -21,7 +23,7 @@ as $$
       where e.id = any (p_enrollments) and t.target is not null
   ),
   related as (
-    select distinct on (x.id, m.partner_course_id) x.id, x.user_id, x.status, m.partner_course_id,
+    select distinct on (x.id, m.partner_course_id) x.id, x.user_id, x.begun, m.partner_course_id,
         pg_catalog.lower(m.mapping_type) as relation
       from public.partner_course_mappings as m
       cross join lateral (values
@@ -34,7 +36,7 @@ as $$
   select r.id, r.relation, r.partner_course_id, c.course_name::text, l.provider_name::text,
       coalesce(pg_catalog.to_jsonb(c) ->> 'enrollment_link', pg_catalog.to_jsonb(c) ->> 'course_url'),
       own.id, own.progress, coalesce(own.done, false),
-      r.relation = 'prerequisite' and not coalesce(own.done, false) and coalesce(r.status, '') not in ('completed', 'passed')
+      r.relation = 'prerequisite' and not coalesce(own.done, false) and not r.begun
     from related as r
     join public.partner_courses as c on c.id = r.partner_course_id
     left join public.partner_lms_providers as l
