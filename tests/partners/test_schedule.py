@@ -97,11 +97,11 @@ def test_a_provider_that_is_off_or_paused_is_left_alone(site: RunningSite, provi
 
 def test_who_asks_for_another_run_than_the_one_that_is_on_is_told_so(site: RunningSite, provider: str) -> None:
     runs = site.services.hub.runs
-    on = site.run(runs.begin(provider, [Stream.CATALOGUE, Stream.ENROLMENTS]))
-    assert site.run(runs.begin(provider, [Stream.CATALOGUE])) == on
+    on = site.run(runs.start(provider, [Stream.CATALOGUE, Stream.ENROLMENTS]))
+    assert site.run(runs.start(provider, [Stream.CATALOGUE])) == on
     for other in ({"dry_run": True}, {"drift": True}, {"streams": [Stream.PROGRESS]}, {}):
         with pytest.raises(RunStandsError, match="A sync of Partner Academy is on") as caught:
-            site.run(runs.begin(provider, **other))
+            site.run(runs.start(provider, **other))
         assert caught.value.extra["run_id"] == on
     answer = site.client().post(f"/api/partner-providers/{provider}/sync", json={"dry_run": True})
     assert (answer.status_code, answer.json().get("code"), answer.json().get("run_id")) == (409, "run-stands", on), (

@@ -34,12 +34,13 @@ class Runs:
     ) -> str:
         """Put a run into the queue: of these streams, or of all that the partner has; its id.
 
-        A run of the same provider that waits or works already is returned instead, whatever it does; see ``begin``.
+        A run of the same provider that waits or works already is returned instead, if it does all that is asked for.
 
         Raises:
             NotFoundError: no such provider.
             PartnerCannotError: this kind of partner has nothing to fetch.
             ConflictError: its files are uploaded here, and there is none.
+            RunStandsError: another run is on, which is not what is asked for; ``extra["run_id"]`` is it.
         """
         provider = await self._providers.get(provider_id)
         able = provider.connector.capabilities.streams
@@ -53,9 +54,13 @@ class Runs:
             )
         sync_type = DRIFT if drift else chosen[0].value if len(chosen) == 1 else FULL
         async with self._db.transaction() as tx:
-            standing = await tx.one("sync.running", provider_id=provider_id, modes=["sync", "drift"])
-            if standing is not None:
-                return str(standing["id"])
+            on = await tx.one("sync.running", provider_id=provider_id, modes=["sync", "drift"])
+            if on is not None:
+                same = (on["mode"] == "drift", on["dry_run"]) == (drift, dry_run)
+                if same and {stream.value for stream in chosen} <= set(on["streams"]):
+                    return str(on["id"])
+                what = "A dry run" if on["dry_run"] else "A check for drift" if on["mode"] == "drift" else "A sync"
+                raise RunStandsError(f"{what} of {provider.name} is on, so this one was not begun.", run_id=on["id"])
             return await _start(
                 tx,
                 provider_id,
@@ -75,29 +80,6 @@ class Runs:
             return not await open_source(self._providers.upload_location(provider.id)).list()
         except PartnerError:
             return False
-
-    async def begin(
-        self,
-        provider_id: str,
-        streams: Sequence[Stream] = (),
-        *,
-        drift: bool = False,
-        dry_run: bool = False,
-        requested_by: str | None = None,
-    ) -> str:
-        """The same, for whoever wants just this: a run that stands is returned only if it does all that is asked for.
-
-        Raises:
-            RunStandsError: another run is on, which is not what is asked for; ``extra["run_id"]`` is it.
-        """
-        run_id = await self.start(provider_id, streams, drift=drift, dry_run=dry_run, requested_by=requested_by)
-        run = await self.run(run_id)
-        wanted = streams or (await self._providers.get(provider_id)).connector.capabilities.streams
-        same = (run["mode"] == "drift", run["dry_run"]) == (drift, dry_run)
-        if same and {stream.value for stream in wanted} <= set(run["streams"]):
-            return run_id
-        what = "A dry run" if run["dry_run"] else "A check for drift" if run["mode"] == "drift" else "A sync"
-        raise RunStandsError(f"{what} of {run['provider_name']} is on, so this one was not begun.", run_id=run_id)
 
     async def replay(self, provider_id: str, requested_by: str | None) -> str:
         """Put a run into the queue that tries everything again that could not be written."""

@@ -63,7 +63,7 @@ class Schedule:
     async def _start(self, provider_id: str, *, drift: bool) -> bool:
         """Whether a run is on its way, or there is nothing to be late with: push only, or of a kind that is gone."""
         try:
-            await self._runs.begin(provider_id, drift=drift)
+            await self._runs.start(provider_id, drift=drift)
         except RunStandsError:
             return False
         except CourseyardError:

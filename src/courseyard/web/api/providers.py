@@ -122,7 +122,7 @@ async def start_sync(svc: Svc, caller: Admin, provider_id: Id, body: SyncRequest
     """Put a run into the queue. One of this partner that waits or works already is answered instead if it does all that
     is asked for; while another one is on (a dry run, a check for drift) the answer is 409 with its ``run_id``.
     """
-    run_id = await svc.hub.runs.begin(
+    run_id = await svc.hub.runs.start(
         str(provider_id),
         [Stream(name) for name in body.streams],
         drift=body.drift,

@@ -54,7 +54,7 @@ async def look(request: Request) -> Response:
     provider_id, runs = forms.path_id(request), services(request).hub.runs
     path = f"/partners/providers/{provider_id}/catalogue"
     try:
-        await runs.begin(provider_id, [Stream.CATALOGUE], dry_run=True, requested_by=caller.profile_id)
+        await runs.start(provider_id, [Stream.CATALOGUE], dry_run=True, requested_by=caller.profile_id)
     except RunStandsError as standing:
         # A run that is on and asks for the courses too is as good.
         looks = Stream.CATALOGUE.value in (await runs.run(standing.extra["run_id"]))["streams"]

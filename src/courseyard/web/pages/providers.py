@@ -153,7 +153,7 @@ async def sync(request: Request) -> Response:
     try:
         if not chosen and how != "drift":
             raise InvalidInputError("Nothing is chosen to fetch.", hint="Tick what you want to fetch.")
-        await hub.runs.begin(
+        await hub.runs.start(
             provider_id,
             [] if how == "drift" else chosen,
             drift=how == "drift",

@@ -17,7 +17,7 @@ returning id::text as id;
 select courseyard.defer_job_v1(%(task)s, %(args)s::jsonb, %(lock)s, %(queueing_lock)s, %(at)s::timestamptz) as job_id;
 
 -- name: running
-select r.id::text as id from courseyard.sync_runs as r join public.lms_sync_log as l on l.id = r.id
+select r.id::text as id, r.mode, r.dry_run, r.streams from courseyard.sync_runs as r join public.lms_sync_log as l on l.id = r.id
 where r.provider_id = %(provider_id)s and l.status = 'running' and r.mode = any(%(modes)s)
 order by r.created_at limit 1;
 
